@@ -1,0 +1,661 @@
+"""Every series the product can export, as data: the only place that knows names.
+
+A :class:`Metric` is one family. Its ``name`` is the name on the sample (with ``_total`` or ``_info``), its
+unit is the suffix of that name, and its help text ends with the source field in brackets. ``low`` and
+``high`` bound what the value can truly be, in the metric's unit: a value outside is dropped and counted,
+never exported. Documentation, dashboards and rules are checked against :data:`CATALOGUE`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """How a family behaves over time, in the words of the text formats."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    INFO = "info"
+    HISTOGRAM = "histogram"
+
+
+UNITS = (
+    "hashes_per_second",
+    "usd_per_joule",
+    "usd_per_hash",
+    "btc_per_hash",
+    "celsius",
+    "seconds",
+    "hertz",
+    "bytes",
+    "watts",
+    "volts",
+    "ratio",
+    "rpm",
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Metric:
+    """One metric family; compared and hashed by identity, since each exists once."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
+    low: float = -math.inf
+    high: float = math.inf
+
+    @property
+    def family(self) -> str:
+        """The OpenMetrics family name: without ``_total`` and ``_info``."""
+        if self.kind is Kind.COUNTER:
+            return self.name.removesuffix("_total")
+        if self.kind is Kind.INFO:
+            return self.name.removesuffix("_info")
+        return self.name
+
+    @property
+    def unit(self) -> str:
+        """The unit, read from the name, or an empty string."""
+        return next((unit for unit in UNITS if self.family.endswith(f"_{unit}")), "")
+
+
+CATALOGUE: dict[str, Metric] = {}
+
+BREAKER_STATES = ("closed", "open", "half_open")
+FAILURE_REASONS = (
+    "timeout",
+    "connection",
+    "http_status",
+    "not_json",
+    "bad_shape",
+    "unauthorised",
+    "circuit_open",
+    "refused",
+)
+MINER_STATES = (
+    "mining",
+    "initializing",
+    "starting",
+    "auto-tuning",
+    "restarting",
+    "shutting-down",
+    "stopped",
+    "failure",
+)
+BOARD_STATES = ("initializing", "mining", "stopped", "failure", "disconnected", "disabled", "unknown")
+CHIP_GRADES = ("grey", "orange", "red")
+POOL_STATES = ("offline", "working", "disabled", "active", "rejecting", "unknown")
+COOLING_MODES = ("auto", "manual", "immersion")
+WARRANTY_STATES = ("active", "inactive", "expired", "cancelled", "not_provided")
+
+
+def _add(kind: Kind, name: str, text: str, labels: str, **more: object) -> Metric:
+    metric = Metric(name, kind, text, tuple(labels.split()), **more)  # type: ignore[arg-type]
+    if name in CATALOGUE:
+        raise ValueError(f"metric {name} is catalogued twice")
+    CATALOGUE[name] = metric
+    return metric
+
+
+def _gauge(name: str, text: str, labels: str = "", low: float = -math.inf, high: float = math.inf) -> Metric:
+    return _add(Kind.GAUGE, name, text, labels, low=low, high=high)
+
+
+def _ratio(name: str, text: str, labels: str = "") -> Metric:
+    return _gauge(name, text, labels, 0, 1)
+
+
+def _flag(name: str, text: str, labels: str = "") -> Metric:
+    return _gauge(name, text, labels, 0, 1)
+
+
+def _temperature(name: str, text: str, labels: str = "") -> Metric:
+    # 0 °C and below is a dead sensor on these boards, and silicon is gone long before 200 °C.
+    return _gauge(name, text, labels, math.nextafter(0, 1), 200)
+
+
+def _hashrate(name: str, text: str, labels: str = "") -> Metric:
+    return _gauge(name, text, labels, 0, 1e16)
+
+
+def _counter(name: str, text: str, labels: str = "") -> Metric:
+    return _add(Kind.COUNTER, name, text, labels, low=0, high=2**63)
+
+
+def _info(name: str, text: str, labels: str) -> Metric:
+    return _add(Kind.INFO, name, text, labels)
+
+
+def _states(name: str, text: str, states: tuple[str, ...], labels: str = "", label: str = "state") -> Metric:
+    return _add(Kind.GAUGE, name, text, f"{labels} {label}", states=states)
+
+
+# The probe of a miner.
+UP = _flag(
+    "vnish_up",
+    "1 if the miner answered this probe usefully, else 0; it says nothing of whether it is mining (probe)",
+)
+SCRAPE_DURATION = _gauge(
+    "vnish_scrape_duration_seconds", "Time this reading of the miner took, in seconds (probe)", low=0
+)
+SCRAPE_FAILURE = _states(
+    "vnish_scrape_failure",
+    "1 for the reason why this probe failed; all 0 when it did not (probe)",
+    FAILURE_REASONS,
+    label="reason",
+)
+BREAKER_STATE = _states(
+    "vnish_breaker_state", "1 for the state of the miner's circuit breaker (probe)", BREAKER_STATES
+)
+ENDPOINT_UP = _flag(
+    "vnish_endpoint_up",
+    "1 if this part of the miner's interface was last read usefully, else 0 (probe)",
+    "endpoint",
+)
+IMPLAUSIBLE = _counter(
+    "vnish_implausible_values_total",
+    "Values dropped because they cannot be true, by the metric they were meant for (probe)",
+    "metric",
+)
+UNEXPECTED = _counter(
+    "vnish_unexpected_values_total",
+    "Fields of the wrong type and enumeration values no known firmware sends, by field (probe)",
+    "field",
+)
+
+# The miner.
+MINER_INFO = _info(
+    "vnish_miner_info",
+    "What the miner says it is (info, summary.miner.miner_type)",
+    "model algorithm firmware firmware_version platform install_type serial mac hostname api",
+)
+STATE = _states(
+    "vnish_state", "1 for the state the firmware is in (status.miner_state)", MINER_STATES
+)
+STATE_DURATION = _gauge(
+    "vnish_state_duration_seconds",
+    "Time in the current state, which the firmware counts while mining (status.miner_state_time)",
+    low=0,
+    high=1e9,
+)
+FAILURE_CODE = _gauge(
+    "vnish_failure_code",
+    "The firmware's failure number, absent without a failure; its meaning is not published (status.failure_code)",
+)
+UPTIME = _gauge(
+    "vnish_uptime_seconds",
+    "Time since the control board started, in whole minutes (info.system.uptime)",
+    low=0,
+    high=1e9,
+)
+THROTTLE = _ratio(
+    "vnish_throttle_ratio", "Share of full power the miner is allowed, 1 is all (status.throttled)"
+)
+RESTARTS = _counter(
+    "vnish_restarts_total", "Restarts of mining that the firmware counts (summary.miner.restart_count)"
+)
+RESTART_REQUIRED = _flag(
+    "vnish_restart_required",
+    "1 while changed settings wait for a restart of mining (status.restart_required)",
+)
+REBOOT_REQUIRED = _flag(
+    "vnish_reboot_required", "1 while changed settings wait for a reboot (status.reboot_required)"
+)
+LOCATING = _flag("vnish_locating", "1 while the miner blinks to be found (status.find_miner)")
+WARRANTY = _states(
+    "vnish_warranty", "1 for the state of the warranty (status.warranty)", WARRANTY_STATES
+)
+
+HASHRATE = _hashrate(
+    "vnish_hashrate_hashes_per_second",
+    "Real-time hashrate: zero only if the miner says zero (summary.miner.hr_realtime)",
+)
+HASHRATE_AVERAGE = _hashrate(
+    "vnish_hashrate_average_hashes_per_second",
+    "Hashrate averaged by the firmware since mining began (summary.miner.hr_average)",
+)
+HASHRATE_NOMINAL = _hashrate(
+    "vnish_hashrate_nominal_hashes_per_second",
+    "Hashrate the current preset should give (summary.miner.hr_nominal)",
+)
+HASHRATE_STOCK = _hashrate(
+    "vnish_hashrate_stock_hashes_per_second",
+    "Hashrate of the model with factory settings (summary.miner.hr_stock)",
+)
+DEVFEE_HASHRATE = _hashrate(
+    "vnish_devfee_hashrate_hashes_per_second",
+    "Part of the hashrate that mines for the firmware's authors (summary.miner.devfee)",
+)
+DEVFEE_RATIO = _ratio(
+    "vnish_devfee_ratio",
+    "Part of the hashrate that mines for the firmware's authors, as a share (summary.miner.devfee_percent)",
+)
+HARDWARE_ERRORS = _counter(
+    "vnish_hardware_errors_total",
+    "Wrong nonces since mining began; starts again at every restart (summary.miner.hw_errors)",
+)
+HARDWARE_ERROR_RATIO = _ratio(
+    "vnish_hardware_error_ratio", "Share of wrong nonces (summary.miner.hr_error, hw_errors_percent)"
+)
+FOUND_BLOCKS = _counter(
+    "vnish_found_blocks_total", "Blocks this miner found itself (summary.miner.found_blocks)"
+)
+BEST_SHARE = _gauge(
+    "vnish_best_share_difficulty", "Difficulty of the best share so far (summary.miner.best_share)", low=0
+)
+
+POWER = _gauge(
+    "vnish_power_watts",
+    "Electrical power; see vnish_power_metered for how it is known (summary.miner.power_consumption)",
+    low=0,
+    high=20_000,
+)
+POWER_METERED = _flag(
+    "vnish_power_metered",
+    "1 if the power supply measures its power, 0 if the firmware models it (summary.miner.psu.psu_power_metering)",
+)
+PRESET_INFO = _info(
+    "vnish_preset_info",
+    "The tuning preset in use (perf-summary.current_preset)",
+    "preset status",
+)
+PRESET_POWER = _gauge(
+    "vnish_preset_power_watts",
+    "Power the preset in use is named after (perf-summary.current_preset.name)",
+    low=0,
+    high=20_000,
+)
+PRESET_SWITCHER = _flag(
+    "vnish_preset_switcher_enabled",
+    "1 if the firmware changes presets by temperature (perf-summary.preset_switcher.enabled)",
+)
+PRESET_DECREASE = _temperature(
+    "vnish_preset_switcher_decrease_celsius",
+    "Temperature above which a lower preset is taken (perf-summary.preset_switcher.decrease_temp)",
+)
+PRESET_RISE = _temperature(
+    "vnish_preset_switcher_rise_celsius",
+    "Temperature below which a higher preset is taken (perf-summary.preset_switcher.rise_temp)",
+)
+
+CHIP_TEMPERATURE_MIN = _temperature(
+    "vnish_chip_temperature_min_celsius", "Coolest chip of the miner (summary.miner.chip_temp.min)"
+)
+CHIP_TEMPERATURE_MAX = _temperature(
+    "vnish_chip_temperature_max_celsius", "Hottest chip of the miner (summary.miner.chip_temp.max)"
+)
+PCB_TEMPERATURE_MIN = _temperature(
+    "vnish_pcb_temperature_min_celsius", "Coolest board sensor (summary.miner.pcb_temp.min)"
+)
+PCB_TEMPERATURE_MAX = _temperature(
+    "vnish_pcb_temperature_max_celsius", "Hottest board sensor (summary.miner.pcb_temp.max)"
+)
+WATER_TEMPERATURE = _temperature(
+    "vnish_water_temperature_celsius",
+    "Cooling water of the miner, where it has no boards to tell it of (summary.temperature.water_inlet, simple interface)",
+    "position",
+)
+PSU_TEMPERATURE = _temperature(
+    "vnish_psu_temperature_celsius",
+    "Power supply sensor llc1, llc2 or pfc (summary.miner.psu.temps)",
+    "sensor",
+)
+
+FANS = _gauge("vnish_fans", "Fans the firmware knows of (summary.miner.cooling.fan_num)", low=0, high=64)
+FAN_SPEED = _gauge(
+    "vnish_fan_speed_rpm", "Fan speed (summary.miner.cooling.fans[].rpm)", "fan", 0, 30_000
+)
+FAN_SPEED_MAX = _gauge(
+    "vnish_fan_speed_max_rpm",
+    "Speed of the fan at full duty (summary.miner.cooling.fans[].max_rpm)",
+    "fan",
+    0,
+    30_000,
+)
+FAN_OK = _flag(
+    "vnish_fan_ok", "1 if the fan turns, 0 if it is lost (summary.miner.cooling.fans[].status)", "fan"
+)
+FAN_DUTY = _ratio(
+    "vnish_fan_duty_ratio", "How hard the fans are driven (summary.miner.cooling.fan_duty)"
+)
+COOLING_MODE = _states(
+    "vnish_cooling_mode",
+    "1 for the way the miner cools itself (summary.miner.cooling.settings.mode.name)",
+    COOLING_MODES,
+    label="mode",
+)
+COOLING_TARGET = _temperature(
+    "vnish_cooling_target_celsius",
+    "Temperature the automatic cooling aims at (summary.miner.cooling.settings.mode.param)",
+)
+MEMORY_TOTAL = _gauge(
+    "vnish_memory_total_bytes", "Memory of the control board (info.system.mem_total)", low=0, high=1e12
+)
+MEMORY_FREE = _gauge(
+    "vnish_memory_free_bytes", "Free memory of the control board (info.system.mem_free)", low=0, high=1e12
+)
+
+# Boards.
+BOARDS = _gauge("vnish_boards", "Boards the firmware reports (summary.miner.chains)", low=0, high=64)
+BOARDS_EXPECTED = _gauge(
+    "vnish_boards_expected", "Boards a whole miner of this model has (model.chain.num_chains)", low=0, high=64
+)
+BOARD_STATE = _states(
+    "vnish_board_state",
+    "1 for the state the board is in (summary.miner.chains[].status.state)",
+    BOARD_STATES,
+    "board",
+)
+BOARD_HASHRATE = _hashrate(
+    "vnish_board_hashrate_hashes_per_second",
+    "Real-time hashrate of the board (summary.miner.chains[].hashrate_rt)",
+    "board",
+)
+BOARD_HASHRATE_NOMINAL = _hashrate(
+    "vnish_board_hashrate_nominal_hashes_per_second",
+    "Hashrate the board should give (summary.miner.chains[].hashrate_ideal)",
+    "board",
+)
+BOARD_POWER = _gauge(
+    "vnish_board_power_watts",
+    "Power of the board (summary.miner.chains[].power_consumption)",
+    "board",
+    0,
+    10_000,
+)
+BOARD_VOLTAGE = _gauge(
+    "vnish_board_voltage_volts", "Supply of the board (summary.miner.chains[].voltage)", "board", 0, 100
+)
+BOARD_FREQUENCY = _gauge(
+    "vnish_board_frequency_hertz",
+    "Mean chip frequency of the board (summary.miner.chains[].frequency)",
+    "board",
+    0,
+    5e9,
+)
+BOARD_CHIP_TEMPERATURE_MIN = _temperature(
+    "vnish_board_chip_temperature_min_celsius",
+    "Coolest chip of the board (summary.miner.chains[].chip_temp.min)",
+    "board",
+)
+BOARD_CHIP_TEMPERATURE_MAX = _temperature(
+    "vnish_board_chip_temperature_max_celsius",
+    "Hottest chip of the board (summary.miner.chains[].chip_temp.max)",
+    "board",
+)
+BOARD_PCB_TEMPERATURE_MIN = _temperature(
+    "vnish_board_pcb_temperature_min_celsius",
+    "Coolest sensor on the board (summary.miner.chains[].pcb_temp.min)",
+    "board",
+)
+BOARD_PCB_TEMPERATURE_MAX = _temperature(
+    "vnish_board_pcb_temperature_max_celsius",
+    "Hottest sensor on the board (summary.miner.chains[].pcb_temp.max)",
+    "board",
+)
+BOARD_WATER_TEMPERATURE = _temperature(
+    "vnish_board_water_temperature_celsius",
+    "Cooling water at the inlet or outlet of the board (summary.miner.chains[].inlet_water_temp, outlet_water_temp)",
+    "board position",
+)
+BOARD_HARDWARE_ERRORS = _counter(
+    "vnish_board_hardware_errors_total",
+    "Wrong nonces of the board since mining began (summary.miner.chains[].hw_errors)",
+    "board",
+)
+BOARD_HARDWARE_ERROR_RATIO = _ratio(
+    "vnish_board_hardware_error_ratio",
+    "Share of wrong nonces of the board (summary.miner.chains[].hr_error)",
+    "board",
+)
+BOARD_CHIPS = _gauge(
+    "vnish_board_chips",
+    "Chips by grade: grey is good, orange weak, red bad; all are red while initializing"
+    " (summary.miner.chains[].chip_statuses)",
+    "board grade",
+    0,
+    10_000,
+)
+BOARD_CHIPS_EXPECTED = _gauge(
+    "vnish_board_chips_expected",
+    "Chips a whole board of this model has (model.chain.chips_per_chain)",
+    "board",
+    0,
+    10_000,
+)
+
+# The pools a miner mines to, as the miner sees them.
+POOL_INFO = _info(
+    "vnish_pool_info",
+    "A pool in the miner's list; type is UserPool, DevFee or Refund (summary.miner.pools[])",
+    "pool url user type",
+)
+POOL_ACTIVE = _flag(
+    "vnish_pool_active", "1 for the pool mined to now (summary.miner.pools[].status)", "pool type"
+)
+POOL_STATUS = _states(
+    "vnish_pool_status",
+    "1 for the state of the pool; working is an alive standby (summary.miner.pools[].status)",
+    POOL_STATES,
+    "pool type",
+)
+POOL_ACCEPTED = _counter(
+    "vnish_pool_shares_accepted_total",
+    "Shares the pool accepted since mining began (summary.miner.pools[].accepted)",
+    "pool type",
+)
+POOL_REJECTED = _counter(
+    "vnish_pool_shares_rejected_total",
+    "Shares the pool rejected since mining began (summary.miner.pools[].rejected)",
+    "pool type",
+)
+POOL_STALE = _counter(
+    "vnish_pool_shares_stale_total",
+    "Shares that came too late since mining began (summary.miner.pools[].stale)",
+    "pool type",
+)
+POOL_ACCEPTED_DIFFICULTY = _counter(
+    "vnish_pool_accepted_difficulty_total",
+    "Sum of the difficulties of accepted shares; times 2^16 (scrypt) or 2^32 (SHA-256) it is hashes"
+    " (summary.miner.pools[].diffa)",
+    "pool type",
+)
+POOL_DIFFICULTY = _gauge(
+    "vnish_pool_difficulty",
+    "Share difficulty the pool asks for (summary.miner.pools[].diff)",
+    "pool type",
+    0,
+)
+POOL_LAST_SHARE_DIFFICULTY = _gauge(
+    "vnish_pool_last_share_difficulty",
+    "Difficulty of the last share (summary.miner.pools[].ls_diff)",
+    "pool type",
+    0,
+)
+POOL_LAST_SHARE_AGE = _gauge(
+    "vnish_pool_last_share_age_seconds",
+    "Time since the last share, absent before the first (summary.miner.pools[].ls_time)",
+    "pool type",
+    0,
+    1e9,
+)
+POOL_PING = _gauge(
+    "vnish_pool_ping_seconds",
+    "Round trip to the pool (summary.miner.pools[].ping)",
+    "pool type",
+    0,
+    3600,
+)
+
+# The mining pool itself, whatever its driver.
+MINING_POOL_UP = _flag(
+    "mining_pool_up",
+    "1 if the pool answered this sync with data, else 0; figures beside a 0 are from the last good answer (probe)",
+)
+MINING_POOL_SCRAPE_DURATION = _gauge(
+    "mining_pool_scrape_duration_seconds", "Time the last reading of the pool took (probe)", low=0
+)
+MINING_POOL_SCRAPE_FAILURE = _states(
+    "mining_pool_scrape_failure",
+    "1 for the reason why the last reading failed; all 0 when it did not (probe)",
+    (*FAILURE_REASONS, "no_data", "budget_spent"),
+    label="reason",
+)
+MINING_POOL_BREAKER_STATE = _states(
+    "mining_pool_breaker_state", "1 for the state of the pool's circuit breaker (probe)", BREAKER_STATES
+)
+MINING_POOL_INFO = _info("mining_pool_info", "The kind of pool the account is at (configuration)", "type")
+MINING_POOL_CONNECTED = _flag(
+    "mining_pool_connected",
+    "1 if the pool's relay says it has reached the pool; advisory, since it never becomes 0 again (status.connected)",
+)
+MINING_POOL_UPDATING = _flag(
+    "mining_pool_updating",
+    "1 if the pool's relay says its figures are recent; advisory, see the data timestamp (status.updating)",
+)
+MINING_POOL_DATA_TIMESTAMP = _gauge(
+    "mining_pool_data_timestamp_seconds",
+    "Unix time of the newest figure of a kind, as the pool dates it (profitability.*.data_timestamp)",
+    "kind",
+    0,
+)
+MINING_POOL_LAST_SUCCESS = _gauge(
+    "mining_pool_last_success_timestamp_seconds",
+    "Unix time at which the exporter last got data from the pool (probe)",
+    low=0,
+)
+MINING_POOL_USD = _gauge(
+    "mining_pool_profitability_usd_per_hash",
+    "What a hash earns now, in USD: times hashes per second it is USD per second (profitability.*.usd)",
+    "algorithm",
+    0,
+)
+MINING_POOL_BTC = _gauge(
+    "mining_pool_profitability_btc_per_hash",
+    "What a hash earns now, in BTC (profitability.*.btc)",
+    "algorithm",
+    0,
+)
+MINING_POOL_MAX_USD = _gauge(
+    "mining_pool_profitability_max_usd_per_hash",
+    "Trailing maximum of what a hash earned, in USD; the window is the pool's (profitability.*.max_usd)",
+    "algorithm",
+    0,
+)
+MINING_POOL_MAX_BTC = _gauge(
+    "mining_pool_profitability_max_btc_per_hash",
+    "Trailing maximum of what a hash earned, in BTC; the window is the pool's (profitability.*.max_btc)",
+    "algorithm",
+    0,
+)
+MINING_POOL_PERCENTILE_USD = _gauge(
+    "mining_pool_profitability_percentile_usd_per_hash",
+    "Percentile of what a hash earned, in USD; rank and window are the pool's (profitability.*.percentile_usd)",
+    "algorithm",
+    0,
+)
+MINING_POOL_PERCENTILE_BTC = _gauge(
+    "mining_pool_profitability_percentile_btc_per_hash",
+    "Percentile of what a hash earned, in BTC; rank and window are the pool's (profitability.*.percentile_btc)",
+    "algorithm",
+    0,
+)
+MINING_POOL_ALGORITHM_TIMESTAMP = _gauge(
+    "mining_pool_algorithm_timestamp_seconds",
+    "Unix time of an algorithm's figures, as the pool dates them (profitability.*.data_timestamp)",
+    "algorithm",
+    0,
+)
+MINING_POOL_REQUESTS = _counter(
+    "mining_pool_requests_total", "Requests sent to the pool since the exporter started (probe)"
+)
+MINING_POOL_BUDGET_LIMIT = _gauge(
+    "mining_pool_request_budget_limit",
+    "Requests that may be sent to the pool in any hour (rate_limit_requests_per_hour)",
+    low=0,
+)
+MINING_POOL_BUDGET_REMAINING = _gauge(
+    "mining_pool_request_budget_remaining", "Requests of this hour's budget that are left (probe)", low=0
+)
+MINING_POOL_IMPLAUSIBLE = _counter(
+    "mining_pool_implausible_values_total",
+    "Figures of the pool dropped because they cannot be true, by the metric they were meant for (probe)",
+    "metric",
+)
+MINING_POOL_UNEXPECTED = _counter(
+    "mining_pool_unexpected_values_total", "Fields of the wrong type in the pool's answers, by field (probe)", "field"
+)
+
+# What rules join with, on the page of each target: the fleet's own configuration.
+MINER_CONFIGURED = _flag(
+    "minefleet_miner_configured",
+    "1 if the miner is in the configuration, 0 if it is probed only because it was asked for (fleet.miners)",
+)
+FLEET_MINER_INFO = _info(
+    "minefleet_miner_info", "What the configuration says of the miner (fleet.miners[].worker)", "worker"
+)
+MINER_POWER_CONFIGURED = _gauge(
+    "minefleet_miner_power_configured_watts",
+    "Power to reckon with where the firmware cannot tell (fleet.miners[].power_watts)",
+    low=0,
+    high=20_000,
+)
+THRESHOLD_TEMPERATURE_WARNING = _gauge(
+    "minefleet_threshold_temperature_warning_celsius",
+    "Chip temperature that warrants a warning (alerts.thresholds.temperature_warning)",
+)
+THRESHOLD_TEMPERATURE_CRITICAL = _gauge(
+    "minefleet_threshold_temperature_critical_celsius",
+    "Chip temperature that is dangerous (alerts.thresholds.temperature_critical)",
+)
+THRESHOLD_HASHRATE_DROP = _ratio(
+    "minefleet_threshold_hashrate_drop_ratio",
+    "Loss against the last hour that warrants a warning (alerts.thresholds.hashrate_drop_percent)",
+)
+THRESHOLD_POWER_SPIKE = _gauge(
+    "minefleet_threshold_power_spike_ratio",
+    "Rise against the last hour that warrants a warning (alerts.thresholds.power_spike_percent)",
+    low=0,
+)
+THRESHOLD_OFFLINE = _gauge(
+    "minefleet_threshold_offline_duration_seconds",
+    "Time without an answer after which a miner is offline (alerts.thresholds.offline_duration_minutes)",
+    low=0,
+)
+THRESHOLD_POOL_DATA_AGE = _gauge(
+    "minefleet_threshold_pool_data_age_seconds",
+    "Age at which the pool's figures are stale and no longer shown (the pool's max_age_minutes)",
+    low=0,
+)
+ELECTRICITY_PRICE = _gauge(
+    "minefleet_electricity_price_usd_per_joule",
+    "Price of electricity: times watts it is USD per second (economics.electricity_usd_per_kwh)",
+    low=0,
+)
+
+# The exporter itself, on /metrics.
+BUILD_INFO = _info("minefleet_build_info", "The exporter's version", "version python")
+MINERS = _gauge("minefleet_miners", "Miners in the configuration")
+POOL_ACCOUNTS = _gauge("minefleet_pools", "Pool accounts in the configuration")
+PROBES = _counter("minefleet_probes_total", "Probes answered", "module")
+PROBE_FAILURES = _counter(
+    "minefleet_probe_failures_total", "Probes that found the target down, by reason", "module reason"
+)
+PROBE_DURATION = _add(
+    Kind.HISTOGRAM, "minefleet_probe_duration_seconds", "Time from request to page of a probe", "module"
+)
+PROBES_IN_FLIGHT = _gauge("minefleet_probes_in_flight", "Probes being answered now")
+BREAKERS = _gauge("minefleet_breakers", "Circuit breakers of configured targets by state", "module state")
+RELOAD_SUCCESSFUL = _flag(
+    "minefleet_config_last_reload_successful", "1 if the last reading of the configuration file was taken over"
+)
+RELOAD_TIMESTAMP = _gauge(
+    "minefleet_config_last_reload_success_timestamp_seconds",
+    "Unix time at which the running configuration was taken over",
+)
