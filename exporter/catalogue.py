@@ -175,9 +175,7 @@ MINER_INFO = _info(
     "What the miner says it is (info, summary.miner.miner_type)",
     "model algorithm firmware firmware_version platform install_type serial mac hostname api",
 )
-STATE = _states(
-    "vnish_state", "1 for the state the firmware is in (status.miner_state)", MINER_STATES
-)
+STATE = _states("vnish_state", "1 for the state the firmware is in (status.miner_state)", MINER_STATES)
 STATE_DURATION = _gauge(
     "vnish_state_duration_seconds",
     "Time in the current state, which the firmware counts while mining (status.miner_state_time)",
@@ -208,9 +206,7 @@ REBOOT_REQUIRED = _flag(
     "vnish_reboot_required", "1 while changed settings wait for a reboot (status.reboot_required)"
 )
 LOCATING = _flag("vnish_locating", "1 while the miner blinks to be found (status.find_miner)")
-WARRANTY = _states(
-    "vnish_warranty", "1 for the state of the warranty (status.warranty)", WARRANTY_STATES
-)
+WARRANTY = _states("vnish_warranty", "1 for the state of the warranty (status.warranty)", WARRANTY_STATES)
 
 HASHRATE = _hashrate(
     "vnish_hashrate_hashes_per_second",
@@ -308,9 +304,7 @@ PSU_TEMPERATURE = _temperature(
 )
 
 FANS = _gauge("vnish_fans", "Fans the firmware knows of (summary.miner.cooling.fan_num)", low=0, high=64)
-FAN_SPEED = _gauge(
-    "vnish_fan_speed_rpm", "Fan speed (summary.miner.cooling.fans[].rpm)", "fan", 0, 30_000
-)
+FAN_SPEED = _gauge("vnish_fan_speed_rpm", "Fan speed (summary.miner.cooling.fans[].rpm)", "fan", 0, 30_000)
 FAN_SPEED_MAX = _gauge(
     "vnish_fan_speed_max_rpm",
     "Speed of the fan at full duty (summary.miner.cooling.fans[].max_rpm)",
@@ -321,9 +315,7 @@ FAN_SPEED_MAX = _gauge(
 FAN_OK = _flag(
     "vnish_fan_ok", "1 if the fan turns, 0 if it is lost (summary.miner.cooling.fans[].status)", "fan"
 )
-FAN_DUTY = _ratio(
-    "vnish_fan_duty_ratio", "How hard the fans are driven (summary.miner.cooling.fan_duty)"
-)
+FAN_DUTY = _ratio("vnish_fan_duty_ratio", "How hard the fans are driven (summary.miner.cooling.fan_duty)")
 COOLING_MODE = _states(
     "vnish_cooling_mode",
     "1 for the way the miner cools itself (summary.miner.cooling.settings.mode.name)",
@@ -589,7 +581,9 @@ MINING_POOL_IMPLAUSIBLE = _counter(
     "metric",
 )
 MINING_POOL_UNEXPECTED = _counter(
-    "mining_pool_unexpected_values_total", "Fields of the wrong type in the pool's answers, by field (probe)", "field"
+    "mining_pool_unexpected_values_total",
+    "Fields of the wrong type in the pool's answers, by field (probe)",
+    "field",
 )
 
 # What rules join with, on the page of each target: the fleet's own configuration.
@@ -653,7 +647,8 @@ PROBE_DURATION = _add(
 PROBES_IN_FLIGHT = _gauge("minefleet_probes_in_flight", "Probes being answered now")
 BREAKERS = _gauge("minefleet_breakers", "Circuit breakers of configured targets by state", "module state")
 RELOAD_SUCCESSFUL = _flag(
-    "minefleet_config_last_reload_successful", "1 if the last reading of the configuration file was taken over"
+    "minefleet_config_last_reload_successful",
+    "1 if the last reading of the configuration file was taken over",
 )
 RELOAD_TIMESTAMP = _gauge(
     "minefleet_config_last_reload_success_timestamp_seconds",

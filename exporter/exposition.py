@@ -65,6 +65,11 @@ class Page:
         if state not in metric.states:
             self.add(metric, 1.0, *labels, state)
 
+    def update(self, other: Page) -> None:
+        """Add all samples of *other*."""
+        for metric, samples in other.families():
+            self._families[metric] = {**samples, **self._families.get(metric, {})}
+
     def family(self, metric: Metric) -> dict[LabelValues, float]:
         """The samples of one family, open for writing; for callers that add thousands."""
         return self._families.setdefault(metric, {})

@@ -40,7 +40,7 @@ def hashes_per_measure(measure: str | None, model: str | None, algorithm: str | 
 
 def algorithm_of(model: str | None) -> str:
     """The algorithm a model mines, from its name: ``"Antminer L7"`` is scrypt, all else SHA-256."""
-    return "scrypt" if re.search(r"\bl[3579]\b|\bl[3579][+ ]|\bl1[0-9]|scrypt", (model or "").lower()) else "sha256d"
+    return "scrypt" if re.search(r"\bl(3|5|7|9|11)\b|scrypt", (model or "").lower()) else "sha256d"
 
 
 def difficulty(text: str) -> float | None:

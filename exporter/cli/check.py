@@ -1,0 +1,34 @@
+"""``check``: read the configuration and say what is wrong with it, or what it asks for."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from exporter.config.load import load
+from exporter.server.web_config import load_web_config
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    from exporter.cli import config_option
+
+    parser = commands.add_parser("check", help="check the configuration file; exit status 2 if it is bad")
+    config_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what the file means; a bad file raises :class:`~exporter.config.load.ConfigError`."""
+    config = load(arguments.config_file, os.environ)
+    load_web_config(Path(config.server.web_config_file) if config.server.web_config_file else None)
+    for note in config.notes:
+        print(note)
+    miners = config.fleet.all_miners()
+    pools = ", ".join(settings.name or name for name, settings in config.pools.items()) or "none"
+    print(
+        f"{arguments.config_file}: good; miners: {len(miners)}, pools: {pools}, asked every"
+        f" {config.fleet.poll_interval_seconds:g} s with {config.fleet.timeout_seconds:g} s to answer"
+    )
+    return 0

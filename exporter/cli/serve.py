@@ -1,0 +1,98 @@
+"""``serve``: answer scrapes until told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from exporter import __version__, logs
+from exporter.config.load import ConfigError, load
+from exporter.config.schema import Config
+from exporter.http import Outgoing
+from exporter.server.app import create_app
+from exporter.server.runtime import Runtime
+from exporter.server.web_config import WebConfig, load_web_config
+
+log = structlog.get_logger("server")
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    from exporter.cli import config_option
+
+    parser = commands.add_parser("serve", help="answer Prometheus' scrapes")
+    config_option(parser)
+    parser.add_argument(
+        "--web.listen-address",
+        dest="listen",
+        metavar="HOST:PORT",
+        help="where to listen, instead of server.listen of the file",
+    )
+    parser.add_argument(
+        "--web.config.file",
+        dest="web_config",
+        metavar="FILE",
+        help="TLS and passwords, instead of server.web_config_file of the file",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve; returns when a signal ends it."""
+    config = load(arguments.config_file, os.environ)
+    web_file = arguments.web_config or config.server.web_config_file
+    web_config = load_web_config(Path(web_file) if web_file else None)
+    listen = arguments.listen or config.server.listen
+    host, _, port = listen.rpartition(":")
+    if not port.isascii() or not port.isdigit() or int(port) > 65_535:
+        raise ConfigError([f"--web.listen-address: expected HOST:PORT, found {listen!r}"])
+    try:
+        logs.configure(config.root.logging)
+    except OSError as error:
+        raise ConfigError(
+            [f"{arguments.config_file}: logging.file: expected a file to write, found {error.strerror}"]
+        ) from None
+    return asyncio.run(_serve(Path(arguments.config_file), config, web_config, host.strip("[]"), int(port)))
+
+
+async def _serve(path: Path, config: Config, web_config: WebConfig, host: str, port: int) -> int:
+    stop = asyncio.Event()
+    async with Outgoing.open_session() as session:
+        runtime = Runtime(path, config, Outgoing(session), os.environ)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        with contextlib.suppress(AttributeError):
+            loop.add_signal_handler(signal.SIGHUP, runtime.reload)
+        # Cancellation reaches a probe when its scraper has gone; nobody waits for the miner then.
+        runner = web.AppRunner(
+            create_app(runtime, web_config), access_log=None, handler_cancellation=True, shutdown_timeout=5
+        )
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, host or None, port, ssl_context=web_config.tls)
+            try:
+                await site.start()
+            except OSError as error:
+                log.error("cannot listen", address=f"{host}:{port}", reason=error.strerror)
+                return 1
+            for address in runner.addresses:
+                log.info(
+                    "listening",
+                    version=__version__,
+                    address=f"{address[0]}:{address[1]}",
+                    miners=len(runtime.fleet.miners),
+                    pools=len(runtime.fleet.pools),
+                )
+            await stop.wait()
+            log.info("stopping")
+        finally:
+            await runner.cleanup()
+    return 0

@@ -1,0 +1,1 @@
+"""The configuration file: :mod:`.load` reads it, :mod:`.schema` says what it may hold."""

@@ -1,0 +1,78 @@
+"""The types configuration sections are built from. Each refusal says what was expected, never the value."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo
+
+
+class Section(BaseModel):
+    """A part of the file: unknown keys are faults, and nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class FromEnvironment(str):
+    """Text that came from an environment variable, where everything is text."""
+
+    __slots__ = ()
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, FromEnvironment):
+        text = value.strip()
+        if re.fullmatch(r"[+-]?\d+", text, re.ASCII):
+            return int(text)
+        if re.fullmatch(r"[+-]?\d+\.\d*", text, re.ASCII):
+            return float(text)
+    return value
+
+
+def _boolean(value: Any) -> Any:
+    if isinstance(value, FromEnvironment):
+        return {"true": True, "false": False}.get(value.strip().lower(), value)
+    return value
+
+
+def _secret_file(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, str):
+        return value
+    directory = (info.context or {}).get("directory", Path())
+    path = Path(directory, value)
+    try:
+        text = path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError, ValueError):
+        raise ValueError("expected a file this user can read") from None
+    if not text:
+        raise ValueError("expected a file with the secret in it, and it is empty")
+    return SecretStr(text)
+
+
+def _secret(value: Any) -> Any:
+    if isinstance(value, str):
+        if not value.strip():
+            raise ValueError("expected a secret, and it is empty")
+        return SecretStr(value)
+    return value
+
+
+Boolean = Annotated[bool, BeforeValidator(_boolean)]
+Integer = Annotated[int, BeforeValidator(_number)]
+Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_number)]
+Positive = Annotated[Number, Field(gt=0)]
+Secret = Annotated[SecretStr, BeforeValidator(_secret)]
+SecretFile = Annotated[SecretStr, BeforeValidator(_secret_file)]
+
+
+def chosen_secret(name: str, direct: SecretStr | None, from_file: SecretStr | None) -> SecretStr | None:
+    """The secret given either in place or by file.
+
+    Raises:
+        ValueError: both were given.
+    """
+    if direct and from_file:
+        raise ValueError(f"expected {name} or {name}_file, found both")
+    return direct or from_file

@@ -1,0 +1,283 @@
+"""File to :class:`~exporter.config.schema.Config`, or one clear line for each fault.
+
+A line names the file, the line, the key path, what was expected and what was found; the values of secrets
+are never among the last.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from exporter.config.schema import MODULE, Config, Root
+from exporter.config.yaml import Document, KeyPath, parse
+from exporter.http import Endpoint
+from exporter.pools import drivers
+from exporter.pools.settings import PoolSettings
+
+_SECRET_WORDS = ("password", "key", "secret", "token")
+_MOVED = {
+    ("database",): "accepted and not used: Prometheus stores the history (prometheus/prometheus.yml)",
+    ("alerts", "email"): "accepted and not used: Alertmanager sends e-mail (alertmanager/alertmanager.yml)",
+    (
+        "alerts",
+        "slack",
+    ): "accepted and not used: Alertmanager writes to Slack (alertmanager/alertmanager.yml)",
+}
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; *faults* are the lines to show."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def load(path: str | Path, environ: Mapping[str, str]) -> Config:
+    """Read and check the file at *path*.
+
+    Raises:
+        ConfigError: with every fault in it.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text("utf-8")
+    except OSError as error:
+        raise ConfigError([f"{path}: expected a readable file, found {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([f"{path}: expected UTF-8 text, found other bytes"]) from None
+    document = parse(text, environ)
+    return _Checker(str(path), file.parent, document, environ).config()
+
+
+class _Checker:
+    def __init__(self, name: str, directory: Path, document: Document, environ: Mapping[str, str]) -> None:
+        self._name = name
+        self._context = {"directory": directory}
+        self._document = document
+        self._environ = environ
+        self._faults: list[tuple[int, str]] = []
+        for path, line, text in document.faults:
+            self._fault(path, text, line)
+
+    def config(self) -> Config:
+        data = self._document.data
+        if data is None and not self._faults:
+            self._fault((), "expected sections such as fleet, found an empty file")
+        elif not isinstance(data, dict) and not self._faults:
+            self._fault((), f"expected sections such as fleet, found {_kind(data)}")
+        if not isinstance(data, dict):
+            raise self._error()
+        data = dict(data)
+        notes = self._moved(data)
+        pools = self._pools(data)
+        root = self._section(Root, data, ())
+        if isinstance(root, Root):
+            self._breakers(root)
+            self._miners(root)
+            self._instances(root, pools)
+        if self._faults or not isinstance(root, Root):
+            raise self._error()
+        return Config(root, pools, tuple(notes))
+
+    def _moved(self, data: dict[str, Any]) -> list[str]:
+        notes = []
+        for path, note in _MOVED.items():
+            parent = data
+            for key in path[:-1]:
+                inner = parent.get(key)
+                parent[key] = parent = dict(inner) if isinstance(inner, dict) else {}
+            if path[-1] in parent:
+                del parent[path[-1]]
+                notes.append(f"{self._where(path)}: {note}")
+        return notes
+
+    def _pools(self, data: dict[str, Any]) -> dict[str, PoolSettings]:
+        pools: dict[str, PoolSettings] = {}
+        for name, driver in drivers().items():
+            if name not in data:
+                continue
+            section = data.pop(name)
+            settings = self._section(driver.Settings, {} if section is None else section, (name,))
+            if not isinstance(settings, PoolSettings):
+                continue
+            try:
+                driver.source(settings, self._environ)
+            except ValueError as error:
+                self._fault((name,), str(error))
+            pools[name] = settings
+        return pools
+
+    def _section(self, model: type[BaseModel], data: Any, base: KeyPath) -> BaseModel | None:
+        try:
+            return model.model_validate(data, context=self._context)
+        except ValidationError as error:
+            # A key that is itself wrong is reported once, not again for each type it could have had.
+            for fault in error.errors(include_url=False):
+                path: KeyPath = (*base, *fault["loc"])
+                self._fault(path, _words(fault, model, fault["loc"], self._known(base)))
+            return None
+
+    def _known(self, base: KeyPath) -> tuple[str, ...]:
+        return () if base else (*drivers(), *(path[0] for path in _MOVED if len(path) == 1))
+
+    def _breakers(self, root: Root) -> None:
+        known = [MODULE, *drivers()]
+        for name in root.breaker:
+            if name not in known:
+                self._fault(("breaker", name), f"unknown key{_nearest(name, known)}")
+
+    def _miners(self, root: Root) -> None:
+        places: list[KeyPath] = [("fleet", "miner_ips", i) for i in range(len(root.fleet.miner_ips))]
+        places += [("fleet", "miners", i) for i in range(len(root.fleet.miners))]
+        names: dict[str, KeyPath] = {}
+        listens: dict[tuple[str, int], KeyPath] = {}
+        for path, miner in zip(places, root.fleet.all_miners(), strict=True):
+            endpoint = Endpoint.parse(miner.address)
+            where = path if "miner_ips" in path else (*path, "address")
+            if endpoint.address is None and not root.fleet.allowed_networks:
+                self._fault(
+                    where,
+                    "expected an address, or a name with fleet.allowed_networks to say where it may lead,"
+                    f" found {endpoint.host!r}",
+                )
+            listen = (str(endpoint.address or endpoint.host), endpoint.port)
+            if listen in listens:
+                self._fault(where, f"expected each miner once, found it at {_dotted(listens[listen])} too")
+            listens.setdefault(listen, where)
+            if miner.instance in names:
+                self._fault(
+                    (*path, "name") if miner.name else where,
+                    f"expected a name of its own, found it at {_dotted(names[miner.instance])} too",
+                )
+            names.setdefault(miner.instance, path)
+            try:
+                miner.thresholds.over(root.alerts.thresholds)
+            except ValueError as error:
+                self._fault((*path, "thresholds"), str(error))
+
+    def _instances(self, root: Root, pools: Mapping[str, PoolSettings]) -> None:
+        taken = {miner.instance for miner in root.fleet.all_miners()}
+        for name, settings in pools.items():
+            if (settings.name or name) in taken:
+                self._fault((name, "name"), "expected a name of its own, found it at a miner too")
+        if not taken and not pools and not root.fleet.allowed_networks:
+            self._fault(("fleet",), "expected miner_ips, miners or allowed_networks, found none of them")
+
+    def _fault(self, path: KeyPath, text: str, line: int | None = None) -> None:
+        known = self._document.lines
+        at = path
+        while line is None and at and at not in known:
+            at = at[:-1]
+        line = line if line is not None else known.get(at, 0) if path else 0
+        message = f"{self._where(path, line)}: {text}"
+        if (line, message) not in self._faults:
+            self._faults.append((line, message))
+
+    def _where(self, path: KeyPath, line: int | None = None) -> str:
+        line = self._document.lines.get(path) if line is None else line
+        place = f"{self._name}:{line}" if line else self._name
+        return f"{place}: {_dotted(path)}" if path else place
+
+    def _error(self) -> ConfigError:
+        return ConfigError([text for _, text in sorted(self._faults, key=lambda fault: fault[0])])
+
+
+def _dotted(path: KeyPath) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+_EXPECTED = {
+    "missing": "expected a value",
+    "bool_type": "expected true or false",
+    "int_type": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_type": "expected a number",
+    "finite_number": "expected a finite number",
+    "string_type": "expected text",
+    "list_type": "expected a list",
+    "dict_type": "expected a section of keys",
+    "model_type": "expected a section of keys",
+    "model_attributes_type": "expected a section of keys",
+}
+_BOUNDS = {"gt": "above", "ge": "of at least", "lt": "below", "le": "of at most"}
+
+
+def _words(fault: Any, model: type[BaseModel], loc: tuple[Any, ...], more: tuple[str, ...]) -> str:
+    """One of the library's faults in the words of this project."""
+    kind, context, value = fault["type"], fault.get("ctx", {}), fault["input"]
+    if kind == "extra_forbidden":
+        siblings = [*_keys_at(model, loc[:-1]), *(more if len(loc) == 1 else ())]
+        return f"unknown key{_nearest(str(loc[-1]), siblings)}"
+    if kind == "missing":
+        return "expected a value, found none"
+    if kind == "value_error":
+        text = str(context["error"])
+        return text if "found" in text or ";" in text else f"{text}{_found(value, loc)}"
+    if kind == "literal_error":
+        return f"expected {context['expected']}{_found(value, loc)}"
+    if kind in ("string_too_short", "string_too_long"):
+        return f"expected text of 1 to 128 characters{_found(value, loc)}"
+    bounds = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
+    if kind in bounds:
+        limit = bounds[kind]
+        return f"expected a number {_BOUNDS[limit]} {context[limit]:g}{_found(value, loc)}"
+    return f"{_EXPECTED.get(kind, 'expected another value')}{_found(value, loc)}"
+
+
+def _found(value: Any, loc: tuple[Any, ...]) -> str:
+    if any(word in str(part).lower() for part in loc for word in _SECRET_WORDS):
+        return ""
+    if isinstance(value, bool | None):
+        return f", found {_kind(value)}"
+    if isinstance(value, str | int | float):
+        text = repr(str(value)) if isinstance(value, str) else f"{value}"
+        return f", found {text if len(text) <= 60 else text[:57] + '...'}"
+    return f", found {_kind(value)}"
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "a section of keys"
+    if isinstance(value, list):
+        return "a list"
+    return "text" if isinstance(value, str) else "a number"
+
+
+def _nearest(key: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else f"; known here are {', '.join(sorted(known))}"
+
+
+def _keys_at(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
+    """The keys of the section at *loc* below *model*."""
+    current: Any = model
+    for part in loc:
+        if isinstance(part, int) or not _is_model(current):
+            current = _models_in(current)
+            continue
+        annotation = current.model_fields[part].annotation
+        current = annotation if _is_model(annotation) else _models_in(annotation)
+    return list(current.model_fields) if _is_model(current) else []
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _models_in(annotation: Any) -> Any:
+    if _is_model(annotation):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _models_in(part))), None)

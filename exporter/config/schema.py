@@ -1,0 +1,259 @@
+"""What the configuration file may hold: the keys a miner owner would guess, with units in their names."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+
+from exporter.catalogue import CATALOGUE
+from exporter.config.base import Boolean, Integer, Number, Section
+from exporter.http import DEFAULT_MAX_BYTES, Endpoint, Network, tls_settings
+from exporter.pools.settings import PoolSettings
+
+MODULE = "vnish"
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
+# Labels with a meaning of their own on some series, or to Prometheus.
+RESERVED_LABELS = frozenset(
+    {"instance", "job", "le", "quantile", "alertname", "severity"}
+    | {label for metric in CATALOGUE.values() for label in metric.labels}
+)
+
+
+def _endpoint(text: str) -> str:
+    endpoint = Endpoint.parse(text)
+    if endpoint.path:
+        raise ValueError("expected host[:port], http://host[:port] or https://host[:port]")
+    return text
+
+
+def _network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        raise ValueError("expected a network such as 192.168.1.0/24") from None
+    return text
+
+
+def _labels(labels: dict[str, str]) -> dict[str, str]:
+    for name, value in labels.items():
+        if not _LABEL.fullmatch(name) or name.startswith("__"):
+            raise ValueError(f"expected label names of letters, digits and underscores; {name!r} is none")
+        if name in RESERVED_LABELS:
+            raise ValueError(f"expected a label of your own; {name!r} has a meaning already")
+        if not value.isprintable() or len(value) > 256:
+            raise ValueError(f"expected printable text of at most 256 characters for label {name!r}")
+    return labels
+
+
+def _host_port(text: str) -> str:
+    host, separator, port = text.rpartition(":")
+    if not separator or not port.isascii() or not port.isdigit() or int(port) > 65_535 or "/" in host:
+        raise ValueError("expected HOST:PORT")
+    return text
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable() or text != text.strip():
+        raise ValueError("expected printable text without spaces around it")
+    return text
+
+
+def _upper(text: Any) -> Any:
+    return text.upper() if isinstance(text, str) else text
+
+
+Address = Annotated[str, AfterValidator(_endpoint)]
+Name = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_printable)]
+Celsius = Annotated[Number, Field(gt=0, le=150)]
+Watts = Annotated[Number, Field(gt=0, le=20_000)]
+
+
+class Thresholds(Section):
+    """When to alert; exported as series, which the rules compare against."""
+
+    temperature_warning: Celsius = 80.0
+    temperature_critical: Celsius = 90.0
+    hashrate_drop_percent: Annotated[Number, Field(gt=0, lt=100)] = 20.0
+    power_spike_percent: Annotated[Number, Field(gt=0, le=1000)] = 30.0
+    offline_duration_minutes: Annotated[Number, Field(gt=0, le=1440)] = 5.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Thresholds:
+        if self.temperature_warning >= self.temperature_critical:
+            raise ValueError(
+                "expected temperature_warning below temperature_critical, found"
+                f" {self.temperature_warning:g} and {self.temperature_critical:g}"
+            )
+        return self
+
+
+class ThresholdOverrides(Section):
+    """Thresholds of one miner; what is left out is the fleet's."""
+
+    temperature_warning: Celsius | None = None
+    temperature_critical: Celsius | None = None
+    hashrate_drop_percent: Annotated[Number, Field(gt=0, lt=100)] | None = None
+    power_spike_percent: Annotated[Number, Field(gt=0, le=1000)] | None = None
+    offline_duration_minutes: Annotated[Number, Field(gt=0, le=1440)] | None = None
+
+    def over(self, fleet: Thresholds) -> Thresholds:
+        """The miner's thresholds.
+
+        Raises:
+            ValueError: together with the fleet's they make no sense.
+        """
+        own = {name: value for name, value in self.model_dump().items() if value is not None}
+        merged = fleet.model_copy(update=own)
+        if merged.temperature_warning >= merged.temperature_critical:
+            raise ValueError(
+                "expected temperature_warning below temperature_critical with the fleet's thresholds, found"
+                f" {merged.temperature_warning:g} and {merged.temperature_critical:g}"
+            )
+        return merged
+
+
+class Miner(Section):
+    """One miner. *name* becomes the ``instance`` of its series; by default its address."""
+
+    address: Address
+    name: Name | None = None
+    worker: Name | None = None
+    labels: Annotated[dict[str, str], AfterValidator(_labels)] = {}
+    api: Literal["auto", "v1", "simple"] = "auto"
+    ca_file: str | None = None
+    fingerprint: str | None = None
+    power_watts: Watts | None = None
+    thresholds: ThresholdOverrides = ThresholdOverrides()
+
+    @field_validator("ca_file")
+    @classmethod
+    def _readable_ca(cls, value: str | None) -> str | None:
+        if value is not None:
+            tls_settings(ca_file=value, fingerprint=None)
+        return value
+
+    @field_validator("fingerprint")
+    @classmethod
+    def _whole_fingerprint(cls, value: str | None) -> str | None:
+        if value is not None:
+            tls_settings(ca_file=None, fingerprint=value)
+        return value
+
+    @property
+    def instance(self) -> str:
+        """The name its series carry."""
+        return self.name or str(Endpoint.parse(self.address))
+
+
+class Collect(Section):
+    """Which parts of a miner are exported."""
+
+    boards: Boolean = True
+    pools: Boolean = True
+
+
+class Fleet(Section):
+    """The miners, and how they are asked."""
+
+    miner_ips: list[Address] = []
+    miners: list[Miner] = []
+    allowed_networks: list[Annotated[str, AfterValidator(_network)]] = []
+    poll_interval_seconds: Annotated[Number, Field(ge=1, le=3600)] = 30.0
+    timeout_seconds: Annotated[Number, Field(gt=0, le=120)] = 10.0
+    retries: Annotated[Integer, Field(ge=0, le=5)] = 1
+    min_interval_seconds: Annotated[Number, Field(ge=0, le=60)] = 5.0
+    max_response_bytes: Annotated[Integer, Field(ge=1024, le=64 * 1024 * 1024)] = DEFAULT_MAX_BYTES
+    collect: Collect = Collect()
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """``allowed_networks`` as networks."""
+        return tuple(ipaddress.ip_network(text) for text in self.allowed_networks)
+
+    def all_miners(self) -> list[Miner]:
+        """Both forms as one list."""
+        return [*(Miner(address=address) for address in self.miner_ips), *self.miners]
+
+
+class Economics(Section):
+    """What the fleet costs to run."""
+
+    electricity_usd_per_kwh: Annotated[Number, Field(ge=0, le=100)] | None = None
+
+
+class BreakerSettings(Section):
+    """When a target is left alone: after how many failures in a row, and for how long."""
+
+    failure_threshold: Annotated[Integer, Field(gt=0, le=1000)] | None = None
+    timeout_seconds: Annotated[Number, Field(gt=0, le=86_400)] | None = None
+
+
+class Alerts(Section):
+    """What the alert rules compare against."""
+
+    thresholds: Thresholds = Thresholds()
+
+
+class Logging(Section):
+    """Where the exporter writes what happens, and in which form."""
+
+    level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = "INFO"
+    format: Literal["auto", "console", "json", "logfmt"] = "auto"
+    file: str | None = None
+    max_size_mb: Annotated[Number, Field(gt=0, le=100_000)] = 100.0
+    backup_count: Annotated[Integer, Field(ge=0, le=1000)] = 5
+
+
+class Server(Section):
+    """Where the exporter listens."""
+
+    listen: Annotated[str, AfterValidator(_host_port)] = "127.0.0.1:10777"
+    web_config_file: str | None = None
+    scrape_timeout_offset_seconds: Annotated[Number, Field(ge=0, le=10)] = 0.5
+
+
+class Root(Section):
+    """The sections of the file that are not a pool's."""
+
+    fleet: Fleet = Fleet()
+    economics: Economics = Economics()
+    breaker: dict[str, BreakerSettings] = {}
+    alerts: Alerts = Alerts()
+    logging: Logging = Logging()
+    server: Server = Server()
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole configuration, checked; *notes* are remarks for ``check`` on sections that have moved."""
+
+    root: Root
+    pools: Mapping[str, PoolSettings]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def fleet(self) -> Fleet:
+        """The ``fleet`` section."""
+        return self.root.fleet
+
+    @property
+    def server(self) -> Server:
+        """The ``server`` section."""
+        return self.root.server
+
+    def breaker(self, module: str) -> tuple[int, float]:
+        """Failure threshold and open seconds of a module; by default 3 and 30, for pools 5 and 60."""
+        given = self.root.breaker.get(module, BreakerSettings())
+        threshold, seconds = (3, 30.0) if module == MODULE else (5, 60.0)
+        return given.failure_threshold or threshold, given.timeout_seconds or seconds
+
+    @property
+    def scrape_timeout_seconds(self) -> float:
+        """The timeout Prometheus is told: the miners' own and the offset, within the interval."""
+        wanted = self.fleet.timeout_seconds + self.server.scrape_timeout_offset_seconds
+        return min(self.fleet.poll_interval_seconds, wanted)

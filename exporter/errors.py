@@ -1,0 +1,38 @@
+"""Why a target could not be read.
+
+One exception with a closed list of reasons, so that callers see neither the client library's forty nor a
+device's own words as a label. The detail is for logs and the debug page; it never holds a secret, and
+never a URL, since some pools carry their key in one.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a probe failed; the values are label values of the ``..._scrape_failure`` series."""
+
+    TIMEOUT = "timeout"
+    CONNECTION = "connection"
+    HTTP_STATUS = "http_status"
+    NOT_JSON = "not_json"
+    BAD_SHAPE = "bad_shape"
+    UNAUTHORISED = "unauthorised"
+    CIRCUIT_OPEN = "circuit_open"
+    REFUSED = "refused"
+    NO_DATA = "no_data"
+    BUDGET_SPENT = "budget_spent"
+
+
+# Reasons that arise before anything is sent: they say nothing about the target's health.
+NOT_ASKED = frozenset({Reason.CIRCUIT_OPEN, Reason.REFUSED, Reason.BUDGET_SPENT})
+
+
+class ProbeError(Exception):
+    """A target could not be read, or answered with something that is not an answer."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail

@@ -1,0 +1,251 @@
+"""Configuration to targets: who may be probed, under which name, and what the page says of him besides.
+
+A reload makes a new :class:`Fleet`; the readers of targets that stayed the same are taken over, with their
+breakers and memories, and a pool's request budget in any case.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from exporter import catalogue as c
+from exporter.breaker import Breaker
+from exporter.config.schema import MODULE, Config, Miner, Thresholds
+from exporter.exposition import Page
+from exporter.http import Client, Endpoint, Outgoing, Policy, tls_settings
+from exporter.pools import drivers
+from exporter.pools.settings import PoolSettings
+from exporter.probe import Budget, Look, MinerReader, PoolReader, Reader
+from exporter.vnish.source import VnishSource
+
+MAX_UNCONFIGURED = 256
+_JOULES_PER_KWH = 3.6e6
+
+
+class UnknownTargetError(Exception):
+    """Nobody of that name, and no address that may be probed; *forbidden* if it is an address."""
+
+    def __init__(self, message: str, *, forbidden: bool) -> None:
+        super().__init__(message)
+        self.forbidden = forbidden
+
+
+class BusyError(Exception):
+    """Too many unconfigured targets are being asked at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One thing to probe. *static* are the samples of its configuration."""
+
+    instance: str
+    module: str
+    labels: Mapping[str, str]
+    reader: Reader[Any]
+    static: Page
+
+    async def probe(self, deadline: float) -> tuple[Look[Any], Page]:
+        """Look at the target and write its page; never raises for anything the target does."""
+        look = await self.reader.look(deadline)
+        page = self.reader.page(look)
+        page.update(self.static)
+        return look, page
+
+
+class Fleet:
+    """All targets of one configuration."""
+
+    def __init__(
+        self,
+        config: Config,
+        outgoing: Outgoing,
+        environ: Mapping[str, str],
+        previous: Fleet | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.config = config
+        self.miners: dict[str, Target] = {}
+        self.pools: dict[str, Target] = {}
+        self._outgoing = outgoing
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self.readers: dict[Hashable, Reader[Any]] = {}
+        self._previous = previous.readers if previous else {}
+        self.budgets: dict[str, Budget] = previous.budgets if previous else {}
+        self._by_address: dict[tuple[str, int], Target] = {}
+        self._unconfigured: OrderedDict[str, Target] = OrderedDict()
+        for miner in config.fleet.all_miners():
+            self._add_miner(miner)
+        for module, settings in config.pools.items():
+            self._add_pool(module, settings, environ)
+        self._previous = {}
+
+    def __iter__(self) -> Iterator[Target]:
+        yield from self.miners.values()
+        yield from self.pools.values()
+
+    def find(self, text: str, module: str | None = None) -> Target:
+        """The target for the text of a ``target`` parameter.
+
+        Raises:
+            UnknownTargetError: it is neither configured nor an address that may be probed.
+            BusyError: an unconfigured address, and too many of them are being asked now.
+        """
+        candidates = [self.miners, self.pools] if module is None else []
+        if module == MODULE:
+            candidates = [self.miners]
+        elif module is not None:
+            candidates = [{name: pool for name, pool in self.pools.items() if pool.module == module}]
+        for targets in candidates:
+            if text in targets:
+                return targets[text]
+        if module not in (None, MODULE):
+            raise UnknownTargetError(f"no account of that name at {module}", forbidden=False)
+        try:
+            endpoint = Endpoint.parse(text)
+        except ValueError:
+            raise UnknownTargetError("not a configured name and not an address", forbidden=False) from None
+        if endpoint.path:
+            raise UnknownTargetError("an address to probe has no path", forbidden=False)
+        known = self._by_address.get((str(endpoint.address or endpoint.host), endpoint.port))
+        if known:
+            return known
+        if endpoint.address is None:
+            raise UnknownTargetError("not a configured name and not an address", forbidden=False)
+        if not Policy(self.config.fleet.networks).allows(endpoint.address):
+            raise UnknownTargetError("the address is outside fleet.allowed_networks", forbidden=True)
+        return self._unconfigured_target(str(endpoint), endpoint)
+
+    def _unconfigured_target(self, name: str, endpoint: Endpoint) -> Target:
+        target = self._unconfigured.get(name)
+        if target is None:
+            if len(self._unconfigured) >= MAX_UNCONFIGURED:
+                idle = next((key for key, old in self._unconfigured.items() if not old.reader.busy), None)
+                if idle is None:
+                    raise BusyError("too many unconfigured targets are being probed")
+                del self._unconfigured[idle]
+            # No credentials: those belong to configured miners only.
+            miner = Miner(address=name)
+            reader = self._miner_reader(name, miner, endpoint)
+            static = _miner_static(miner, self.config.root.alerts.thresholds, self.config, configured=False)
+            target = self._unconfigured[name] = Target(name, MODULE, {}, reader, static)
+        self._unconfigured.move_to_end(name)
+        return target
+
+    def _add_miner(self, miner: Miner) -> None:
+        endpoint = Endpoint.parse(miner.address)
+        fleet = self.config.fleet
+        key = (
+            MODULE,
+            miner.instance,
+            miner.address,
+            miner.api,
+            miner.ca_file,
+            miner.fingerprint,
+            self.config.breaker(MODULE),
+            fleet.model_dump_json(
+                exclude={"miners", "miner_ips", "poll_interval_seconds", "timeout_seconds"}
+            ),
+        )
+        reader = self._previous.get(key) or self._miner_reader(miner.instance, miner, endpoint)
+        self.readers[key] = reader
+        static = _miner_static(
+            miner, miner.thresholds.over(self.config.root.alerts.thresholds), self.config, configured=True
+        )
+        target = Target(miner.instance, MODULE, miner.labels, reader, static)
+        self.miners[miner.instance] = target
+        self._by_address[(str(endpoint.address or endpoint.host), endpoint.port)] = target
+
+    def _miner_reader(self, name: str, miner: Miner, endpoint: Endpoint) -> MinerReader:
+        fleet = self.config.fleet
+        policy = Policy(fleet.networks, exact=endpoint.address)
+        tls = tls_settings(ca_file=miner.ca_file, fingerprint=miner.fingerprint)
+        source = VnishSource(
+            self._clock, api=miner.api, boards=fleet.collect.boards, pools=fleet.collect.pools
+        )
+
+        def open_client(deadline: float) -> Client:
+            return Client(
+                self._outgoing,
+                endpoint,
+                policy,
+                deadline,
+                retries=fleet.retries,
+                max_bytes=fleet.max_response_bytes,
+                tls=tls,
+            )
+
+        return MinerReader(
+            name,
+            breaker=Breaker(*self.config.breaker(MODULE), self._clock),
+            open_client=open_client,
+            read=source.read,
+            clock=self._clock,
+            reuse_seconds=fleet.min_interval_seconds,
+            reuse_failure_seconds=fleet.min_interval_seconds,
+        )
+
+    def _add_pool(self, module: str, settings: PoolSettings, environ: Mapping[str, str]) -> None:
+        instance = settings.name or module
+        max_age = settings.max_age_minutes * 60
+        source = drivers()[module].source(settings, environ)
+        key = (
+            module,
+            instance,
+            settings,
+            source.endpoint,
+            self.config.breaker(module),
+            self.config.fleet.retries,
+        )
+        budget = self.budgets.setdefault(module, Budget(settings.rate_limit_requests_per_hour, self._clock))
+        budget.limit = settings.rate_limit_requests_per_hour
+
+        def open_client(deadline: float) -> Client:
+            return Client(
+                self._outgoing,
+                source.endpoint,
+                Policy(None),
+                deadline,
+                retries=self.config.fleet.retries,
+                max_bytes=self.config.fleet.max_response_bytes,
+                before_request=budget.spend,
+            )
+
+        reader = self._previous.get(key) or PoolReader(
+            instance,
+            breaker=Breaker(*self.config.breaker(module), self._clock),
+            open_client=open_client,
+            read=source.read,
+            clock=self._clock,
+            reuse_seconds=settings.sync_interval_seconds,
+            reuse_failure_seconds=self.config.fleet.min_interval_seconds,
+            budget=budget,
+            max_age=max_age,
+            wall_clock=self._wall_clock,
+        )
+        self.readers[key] = reader
+        static = Page()
+        static.add(c.MINING_POOL_INFO, 1.0, module)
+        static.add(c.THRESHOLD_POOL_DATA_AGE, max_age)
+        self.pools[instance] = Target(instance, module, {}, reader, static)
+
+
+def _miner_static(miner: Miner, thresholds: Thresholds, config: Config, *, configured: bool) -> Page:
+    page = Page()
+    page.add(c.MINER_CONFIGURED, float(configured))
+    page.add(c.FLEET_MINER_INFO, 1.0, miner.worker or "")
+    page.add(c.MINER_POWER_CONFIGURED, miner.power_watts)
+    page.add(c.THRESHOLD_TEMPERATURE_WARNING, thresholds.temperature_warning)
+    page.add(c.THRESHOLD_TEMPERATURE_CRITICAL, thresholds.temperature_critical)
+    page.add(c.THRESHOLD_HASHRATE_DROP, thresholds.hashrate_drop_percent / 100)
+    page.add(c.THRESHOLD_POWER_SPIKE, thresholds.power_spike_percent / 100)
+    page.add(c.THRESHOLD_OFFLINE, thresholds.offline_duration_minutes * 60)
+    price = config.root.economics.electricity_usd_per_kwh
+    page.add(c.ELECTRICITY_PRICE, None if price is None else price / _JOULES_PER_KWH)
+    return page

@@ -1,0 +1,397 @@
+"""Outgoing HTTP: one pooled session, the address policy, size caps, and retries inside a deadline.
+
+A request goes to an address that was checked, not to a name: the name is resolved here, every address it
+gives is held against the policy, and the connection is made to one that passed. Redirects are not
+followed, proxies of the environment not used, cookies not kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import ipaddress
+import random
+import re
+import socket
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from exporter.errors import ProbeError, Reason
+from exporter.fields import decode
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+DEFAULT_MAX_BYTES = 4 * 1024 * 1024
+_RETRY_BASE_SECONDS = 0.2
+_RESOLVED_FOR_SECONDS = 60.0
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a target listens: scheme, host (a name or an address), port and, for a relay, a base path."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Endpoint:
+        """Read ``host[:port]`` or ``http[s]://host[:port][/path]``.
+
+        Raises:
+            ValueError: anything else; credentials, a query or a fragment are not part of a target.
+        """
+        expected = "expected host[:port], http://host[:port] or https://host[:port]"
+        if not text or len(text) > 512 or not text.isascii() or re.search(r"[\s\\@?#%]", text):
+            raise ValueError(expected)
+        if "://" not in text and text.count(":") > 1 and not text.startswith("["):
+            text = f"[{text}]"
+        scheme, separator, rest = text.partition("://")
+        if not separator:
+            scheme, rest = "http", text
+        if scheme not in ("http", "https"):
+            raise ValueError(expected)
+        try:
+            url = URL(f"{scheme}://{rest}")
+            host, port = url.host, url.explicit_port
+        except ValueError:
+            raise ValueError(expected) from None
+        if not host or port == 0 or not (address_of(host) or _HOST.fullmatch(host)):
+            raise ValueError(expected)
+        if address_of(host) is None and re.fullmatch(r"[0-9.]+|0x[0-9a-fA-F]+", host):
+            # "10.1" and "2130706433" are addresses to some resolvers and names to others.
+            raise ValueError(expected)
+        return cls(scheme, host.lower(), port or (443 if scheme == "https" else 80), url.path.rstrip("/"))
+
+    @property
+    def address(self) -> Address | None:
+        """The host as an address, or ``None`` if it is a name."""
+        return address_of(self.host)
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        default = 443 if self.scheme == "https" else 80
+        port = "" if self.port == default else f":{self.port}"
+        prefix = "" if self.scheme == "http" and not self.path else f"{self.scheme}://"
+        return f"{prefix}{host}{port}{self.path}"
+
+
+def address_of(host: str) -> Address | None:
+    """*host* as an address, an IPv4 address inside IPv6 unwrapped; ``None`` for a name."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Which addresses may be connected to.
+
+    ``networks`` of ``None`` allows any address: for a pool, whose URL is the owner's own word.
+    """
+
+    networks: tuple[Network, ...] | None
+    exact: Address | None = None
+
+    def allows(self, address: Address) -> bool:
+        """Whether a connection to *address* may be made."""
+        if address == self.exact or self.networks is None:
+            return True
+        return any(address in network for network in self.networks)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete response; the body is at most the cap, decompressed."""
+
+    status: int
+    content_type: str
+    body: bytes
+    seconds: float
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Step:
+    """One request as the debug page shows it; *path* is from our own code and holds no secret."""
+
+    method: str
+    path: str
+    seconds: float = 0.0
+    status: int | None = None
+    bytes: int = 0
+    problem: str = ""
+
+
+class Outgoing:
+    """The exporter's one client session and its cache of resolved names."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Any] = asyncio.sleep,
+        rng: random.Random | None = None,
+        lookup: Callable[[str], Awaitable[list[str]]] | None = None,
+    ) -> None:
+        self.session = session
+        self.clock = clock
+        self.sleep = sleep
+        self.rng = rng or random.Random()
+        self._lookup = lookup or _lookup
+        self._resolved: dict[str, tuple[float, list[Address]]] = {}
+
+    @staticmethod
+    def open_session() -> aiohttp.ClientSession:
+        """A session with the limits all outgoing requests share.
+
+        The number of connections is not limited here: each target has at most one request under way, and a
+        shared limit would let hanging miners starve the others.
+        """
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, limit_per_host=2, keepalive_timeout=75),
+            timeout=aiohttp.ClientTimeout(total=None),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            headers={"User-Agent": "minefleet-exporter", "Accept": "application/json"},
+            max_line_size=8190,
+            max_field_size=8190,
+        )
+
+    async def addresses(self, host: str) -> list[Address]:
+        """Every address of *host*.
+
+        Raises:
+            ProbeError: ``connection`` if the name does not resolve.
+        """
+        literal = address_of(host)
+        if literal:
+            return [literal]
+        cached = self._resolved.get(host)
+        if cached and cached[0] > self.clock():
+            return cached[1]
+        try:
+            found = [address for text in await self._lookup(host) if (address := address_of(text))]
+        except OSError:
+            found = []
+        if not found:
+            raise ProbeError(Reason.CONNECTION, "the host name does not resolve")
+        if len(self._resolved) >= 10_000:
+            self._resolved.clear()
+        self._resolved[host] = (self.clock() + _RESOLVED_FOR_SECONDS, found)
+        return found
+
+
+async def _lookup(host: str) -> list[str]:
+    infos = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return [str(info[4][0]) for info in infos]
+
+
+Tls = ssl.SSLContext | aiohttp.Fingerprint | bool
+
+
+def tls_settings(*, ca_file: str | None, fingerprint: str | None) -> Tls:
+    """How to verify an HTTPS target: the system's authorities, a CA file, or a pinned SHA-256 fingerprint.
+
+    Raises:
+        ValueError: a CA file that cannot be read, or a fingerprint that is not 32 bytes in hexadecimal.
+    """
+    if fingerprint:
+        try:
+            digest = bytes.fromhex(fingerprint.replace(":", ""))
+        except ValueError:
+            digest = b""
+        if len(digest) != hashlib.sha256().digest_size:
+            raise ValueError("expected a SHA-256 fingerprint of 64 hexadecimal digits")
+        return aiohttp.Fingerprint(digest)
+    if ca_file:
+        try:
+            return ssl.create_default_context(cafile=ca_file)
+        except OSError as error:
+            raise ValueError(f"expected a readable file of certificates ({error.strerror})") from None
+    return True
+
+
+class Client:
+    """Requests to one endpoint during one probe, until its deadline.
+
+    ``deadline`` is on the clock of *outgoing*. ``steps`` records every request for the debug page.
+    """
+
+    def __init__(
+        self,
+        outgoing: Outgoing,
+        endpoint: Endpoint,
+        policy: Policy,
+        deadline: float,
+        *,
+        retries: int = 0,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+        tls: Tls = True,
+        before_request: Callable[[], None] | None = None,
+    ) -> None:
+        self._outgoing = outgoing
+        self._endpoint = endpoint
+        self._policy = policy
+        self._retries = retries
+        self._max_bytes = max_bytes
+        self._tls = tls
+        self._before_request = before_request
+        self.deadline = deadline
+        self.steps: list[Step] = []
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the deadline; negative when it is over."""
+        return self.deadline - self._outgoing.clock()
+
+    async def get_json(self, path: str, headers: Mapping[str, str] | None = None) -> Any:
+        """GET *path* and decode its JSON.
+
+        Raises:
+            ProbeError: as :meth:`request`; ``unauthorised`` for 401 and 403, ``http_status`` for any other
+                status but 200, ``not_json`` for a body that is not JSON, HTML with status 200 included.
+        """
+        answer = await self.request("GET", path, headers=headers)
+        step = self.steps[-1]
+        try:
+            if answer.status in (401, 403):
+                raise ProbeError(Reason.UNAUTHORISED, f"{path} answered status {answer.status}")
+            if answer.status != 200:
+                raise ProbeError(Reason.HTTP_STATUS, f"{path} answered status {answer.status}")
+            try:
+                return decode(answer.body)
+            except ProbeError as error:
+                raise ProbeError(error.reason, f"{path}: {error.detail}") from None
+        except ProbeError as error:
+            step.problem = str(error)
+            raise
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        json: Any = None,
+    ) -> Answer:
+        """Send one request and read the whole answer, whatever its status.
+
+        A connection that fails is tried again, after a growing pause, while time is left; a POST is not,
+        and neither is an answer of any status.
+
+        Raises:
+            ProbeError: ``timeout`` at the deadline, ``connection``, ``refused`` for an address outside the
+                policy, ``bad_shape`` for a body over the cap.
+        """
+        attempts = 1 + (self._retries if method == "GET" else 0)
+        for attempt in range(attempts):
+            try:
+                return await self._attempt(method, path, headers, json)
+            except ProbeError as error:
+                self.steps[-1].problem = str(error)
+                pause = _RETRY_BASE_SECONDS * 2**attempt * self._outgoing.rng.uniform(0.8, 1.2)
+                last = attempt + 1 == attempts
+                if error.reason is not Reason.CONNECTION or last or pause >= self.seconds_left:
+                    raise
+            await self._outgoing.sleep(pause)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _attempt(self, method: str, path: str, headers: Mapping[str, str] | None, json: Any) -> Answer:
+        step = Step(method, path)
+        self.steps.append(step)
+        clock = self._outgoing.clock
+        started = clock()
+        try:
+            async with asyncio.timeout(max(0.0, self.seconds_left)):
+                address = await self._permitted()
+                if self._before_request:
+                    self._before_request()
+                return await self._exchange(method, path, headers, json, address, step)
+        except TimeoutError:
+            raise ProbeError(Reason.TIMEOUT, f"{path}: no complete answer before the deadline") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise ProbeError(Reason.CONNECTION, f"{path}: {_network_words(error)}") from None
+        finally:
+            step.seconds = clock() - started
+
+    async def _permitted(self) -> Address:
+        found = await self._outgoing.addresses(self._endpoint.host)
+        for address in found:
+            if self._policy.allows(address):
+                return address
+        raise ProbeError(Reason.REFUSED, f"address {found[0]} is outside the allowed networks")
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None,
+        json: Any,
+        address: Address,
+        step: Step,
+    ) -> Answer:
+        endpoint = self._endpoint
+        started = self._outgoing.clock()
+        url = URL.build(
+            scheme=endpoint.scheme, host=str(address), port=endpoint.port, path=endpoint.path + path
+        )
+        sent = dict(headers or {})
+        hostname = None
+        if endpoint.address is None:
+            sent["Host"] = f"{endpoint.host}:{endpoint.port}"
+            hostname = endpoint.host if endpoint.scheme == "https" else None
+        async with self._outgoing.session.request(
+            method,
+            url,
+            headers=sent,
+            json=json,
+            allow_redirects=False,
+            ssl=self._tls,
+            server_hostname=hostname,
+        ) as response:
+            step.status = response.status
+            body = bytearray()
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if len(body) > self._max_bytes:
+                    raise ProbeError(Reason.BAD_SHAPE, f"{path}: the answer is over {self._max_bytes} bytes")
+            step.bytes = len(body)
+            return Answer(
+                response.status,
+                response.content_type,
+                bytes(body),
+                self._outgoing.clock() - started,
+                response.headers,
+            )
+
+
+def _network_words(error: Exception) -> str:
+    """A network fault in our own words: the library's carry URLs and the device's bytes."""
+    if isinstance(error, aiohttp.ServerFingerprintMismatch):
+        return "the certificate is not the pinned one"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
+        return "the certificate could not be verified"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return error.os_error.strerror or "no connection"
+    if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError):
+        return "the connection was closed before the answer"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "the connection was closed in the middle of the answer"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return "the answer is not valid HTTP"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return type(error).__name__

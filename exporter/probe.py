@@ -1,0 +1,320 @@
+"""The one path of a scrape: may I ask, is someone asking already, read, and write down what came of it.
+
+    look = await reader.look(deadline)      # breaker, single flight, source
+    page = reader.page(look)                # samples, whatever happened
+
+A :class:`Reader` is the lasting part of a target: its breaker, what its source remembers, its last reading.
+Nothing a target does raises out of here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+import structlog
+
+from exporter import catalogue as c
+from exporter.breaker import Breaker
+from exporter.catalogue import Metric
+from exporter.errors import NOT_ASKED, ProbeError, Reason
+from exporter.exposition import Page
+from exporter.http import Client, Step
+from exporter.pools import metrics as pool_metrics
+from exporter.pools.reading import PoolReading
+from exporter.vnish import metrics as miner_metrics
+from exporter.vnish.reading import MinerReading
+
+_HOUR = 3600.0
+log = structlog.get_logger("probe")
+
+
+class HasUnexpected(Protocol):
+    """What every reading counts: fields of the wrong type and unknown enumeration values."""
+
+    unexpected: Counter[str]
+
+
+R = TypeVar("R", bound=HasUnexpected)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The probe's own series for one kind of target."""
+
+    up: Metric
+    duration: Metric
+    failure: Metric
+    breaker: Metric
+    implausible: Metric
+    unexpected: Metric
+
+
+MINER_SERIES = Series(c.UP, c.SCRAPE_DURATION, c.SCRAPE_FAILURE, c.BREAKER_STATE, c.IMPLAUSIBLE, c.UNEXPECTED)
+POOL_SERIES = Series(
+    c.MINING_POOL_UP,
+    c.MINING_POOL_SCRAPE_DURATION,
+    c.MINING_POOL_SCRAPE_FAILURE,
+    c.MINING_POOL_BREAKER_STATE,
+    c.MINING_POOL_IMPLAUSIBLE,
+    c.MINING_POOL_UNEXPECTED,
+)
+
+
+@dataclass(slots=True)
+class Look(Generic[R]):
+    """What one look at a target came to: a reading, or why there is none.
+
+    ``at`` is when it ended, ``seconds`` how long it took; both on the monotonic clock.
+    """
+
+    at: float
+    seconds: float = 0.0
+    reading: R | None = None
+    error: ProbeError | None = None
+    steps: list[Step] = field(default_factory=list)
+    # The reading's samples, once they have been made.
+    samples: Page | None = None
+
+    @property
+    def up(self) -> bool:
+        """Whether the target answered usefully."""
+        return self.reading is not None
+
+
+@dataclass(slots=True)
+class _Flight(Generic[R]):
+    task: asyncio.Task[Look[R]]
+    waiters: int = 0
+
+
+class Reader(Generic[R]):
+    """Asks one target, at most once at a time, through its breaker.
+
+    ``open_client(deadline)`` gives a client for one read; ``read`` is the source. A look younger than
+    ``reuse_seconds`` (``reuse_failure_seconds`` if it failed) is given again.
+    """
+
+    series = MINER_SERIES
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        breaker: Breaker,
+        open_client: Callable[[float], Client],
+        read: Callable[[Client], Awaitable[R]],
+        clock: Callable[[], float],
+        reuse_seconds: float,
+        reuse_failure_seconds: float,
+    ) -> None:
+        self.name = name
+        self.breaker = breaker
+        self.last: Look[R] | None = None
+        self.last_good: Look[R] | None = None
+        self.implausible: Counter[str] = Counter()
+        self.unexpected: Counter[str] = Counter()
+        self._open_client = open_client
+        self._read = read
+        self._clock = clock
+        self._reuse_seconds = reuse_seconds
+        self._reuse_failure_seconds = reuse_failure_seconds
+        self._flight: _Flight[R] | None = None
+        self._reported_up: bool | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether the target is being asked now."""
+        return self._flight is not None
+
+    async def look(self, deadline: float) -> Look[R]:
+        """Look at the target, or join a look under way, until *deadline* on the monotonic clock.
+
+        A caller that is cancelled leaves the others their reading; when nobody waits any more, the request
+        is dropped, and the breaker hears nothing of it.
+        """
+        if self.last is not None and self._clock() - self.last.at < (
+            self._reuse_seconds if self.last.up else self._reuse_failure_seconds
+        ):
+            return self.last
+        flight = self._flight
+        if flight is None:
+            flight = self._flight = _Flight(asyncio.create_task(self._take_off(deadline)))
+            # Its own deadline ends it; waiting with a second timeout would race with that one.
+            deadline = float("inf")
+        flight.waiters += 1
+        try:
+            limit = None if deadline == float("inf") else max(0.0, deadline - self._clock())
+            async with asyncio.timeout(limit):
+                return await asyncio.shield(flight.task)
+        except TimeoutError:
+            problem = ProbeError(Reason.TIMEOUT, "a reading begun for another scrape is still under way")
+            return Look(self._clock(), error=problem)
+        except asyncio.CancelledError:
+            if flight.waiters == 1:
+                flight.task.cancel()
+            raise
+        finally:
+            flight.waiters -= 1
+
+    async def _take_off(self, deadline: float) -> Look[R]:
+        try:
+            look = await self._ask(deadline)
+        finally:
+            self._flight = None
+        if look.error is None or look.error.reason not in NOT_ASKED:
+            self.last = look
+        if look.up:
+            self.last_good = look
+        self._report(look)
+        return look
+
+    async def _ask(self, deadline: float) -> Look[R]:
+        started = self._clock()
+        permit = self.breaker.admit()
+        if permit is None:
+            problem = ProbeError(
+                Reason.CIRCUIT_OPEN, f"not asked; next trial in {self.breaker.seconds_left:.0f} s"
+            )
+            return Look(started, error=problem)
+        client = self._open_client(deadline)
+        look: Look[R] = Look(started, steps=client.steps)
+        try:
+            look.reading = await self._read(client)
+        except ProbeError as error:
+            look.error = error
+        except asyncio.CancelledError:
+            self.breaker.cancel(permit)
+            raise
+        except Exception as error:
+            # A defect of ours, not of the device; the scrape of the others must not suffer for it.
+            log.exception("defect while reading", target=self.name)
+            look.error = ProbeError(Reason.BAD_SHAPE, f"the answer could not be read: {type(error).__name__}")
+        look.at = self._clock()
+        look.seconds = look.at - started
+        if look.error is None:
+            self.breaker.success(permit)
+        elif look.error.reason in NOT_ASKED:
+            self.breaker.cancel(permit)
+        else:
+            self.breaker.failure(permit)
+        if look.reading is not None:
+            self.unexpected.update(look.reading.unexpected)
+        return look
+
+    def _report(self, look: Look[R]) -> None:
+        """One line when the target goes down, with the reason, and one when it is up again."""
+        up = look.up
+        log.debug("probed", target=self.name, up=up, seconds=round(look.seconds, 3))
+        if up == self._reported_up or (look.error and look.error.reason is Reason.CIRCUIT_OPEN):
+            return
+        if look.error:
+            log.warning(
+                "target down", target=self.name, reason=str(look.error.reason), detail=look.error.detail
+            )
+        elif self._reported_up is not None:
+            log.info("target up again", target=self.name)
+        self._reported_up = up
+
+    def page(self, look: Look[R]) -> Page:
+        """The samples of a look: whether it succeeded and why not, and all that was read."""
+        page = Page()
+        names = self.series
+        page.add(names.up, float(look.up))
+        page.add(names.duration, look.seconds)
+        reason = str(look.error.reason) if look.error else ""
+        for known in names.failure.states:
+            page.add(names.failure, float(known == reason), known)
+        page.add_states(names.breaker, str(self.breaker.state))
+        self.write(look, page)
+        for counter, metric in ((self.implausible, names.implausible), (self.unexpected, names.unexpected)):
+            for key, count in counter.items():
+                page.add(metric, count, key)
+        return page
+
+    def write(self, look: Look[R], page: Page) -> None:
+        """Write the samples of the reading onto *page*."""
+        raise NotImplementedError
+
+
+class MinerReader(Reader[MinerReading]):
+    """Reads a miner. What it said last is never shown in place of what it says now."""
+
+    def write(self, look: Look[MinerReading], page: Page) -> None:
+        """Write what the miner said; nothing when it did not answer."""
+        if look.reading is None:
+            return
+        if look.samples is None:
+            look.samples = Page()
+            self.implausible.update(miner_metrics.samples(look.reading, look.samples))
+        page.update(look.samples)
+
+
+class PoolReader(Reader[PoolReading]):
+    """Reads a pool within its request budget; its last good figures are shown while young enough."""
+
+    series = POOL_SERIES
+
+    def __init__(
+        self, *args: object, budget: Budget, max_age: float, wall_clock: Callable[[], float], **kwargs: object
+    ) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.budget = budget
+        self._max_age = max_age
+        self._wall_clock = wall_clock
+
+    def write(self, look: Look[PoolReading], page: Page) -> None:
+        """Write the pool's figures, from this look or from the last good one, and the budget."""
+        page.add(c.MINING_POOL_REQUESTS, self.budget.spent)
+        page.add(c.MINING_POOL_BUDGET_LIMIT, self.budget.limit)
+        page.add(c.MINING_POOL_BUDGET_REMAINING, self.budget.remaining)
+        good = look if look.up else self.last_good
+        if good is None or good.reading is None:
+            return
+        age = self._clock() - good.at
+        page.add(c.MINING_POOL_LAST_SUCCESS, self._wall_clock() - age)
+        if age > self._max_age:
+            return
+        dropped = pool_metrics.samples(good.reading, page, self._wall_clock(), self._max_age)
+        if good.samples is None:
+            good.samples = page
+            self.implausible.update(dropped)
+
+
+class Budget:
+    """At most *limit* requests in any hour, counted before they are sent.
+
+    It lives as long as the process, through every reload of the configuration.
+    """
+
+    def __init__(self, limit: int, clock: Callable[[], float]) -> None:
+        self.limit = limit
+        self.spent = 0
+        self._clock = clock
+        self._times: deque[float] = deque()
+
+    @property
+    def remaining(self) -> int:
+        """Requests that may be sent now."""
+        self._forget()
+        return max(0, self.limit - len(self._times))
+
+    def spend(self) -> None:
+        """Count one request.
+
+        Raises:
+            ProbeError: ``budget_spent``; the request must not be sent.
+        """
+        if self.remaining == 0:
+            wait = self._times[0] + _HOUR - self._clock()
+            raise ProbeError(Reason.BUDGET_SPENT, f"{self.limit} requests an hour; next in {wait:.0f} s")
+        self._times.append(self._clock())
+        self.spent += 1
+
+    def _forget(self) -> None:
+        hour_ago = self._clock() - _HOUR
+        while self._times and self._times[0] <= hour_ago:
+            self._times.popleft()

@@ -1,0 +1,242 @@
+"""The routes: parameters to a target and a deadline, a probe, and an answer in the format asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import yaml
+from aiohttp import web
+from prometheus_client.exposition import choose_encoder
+from pydantic import SecretStr
+
+from exporter.exposition import Format, Page, negotiate, render
+from exporter.fleet import BusyError, Target, UnknownTargetError
+from exporter.probe import Look
+from exporter.server import discovery, landing
+from exporter.server.runtime import Runtime
+from exporter.server.web_config import WEB_CONFIG, WebConfig, require_user
+
+RUNTIME = web.AppKey("runtime", Runtime)
+TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
+_PROBE_PARAMETERS = frozenset({"target", "module", "debug"})
+
+
+def create_app(runtime: Runtime, web_config: WebConfig | None = None) -> web.Application:
+    """The application for one runtime."""
+    app = web.Application(middlewares=[_harden, require_user], client_max_size=64 * 1024)
+    app[RUNTIME] = runtime
+    app[WEB_CONFIG] = web_config or WebConfig()
+    app.add_routes(
+        [
+            web.get("/", _landing),
+            web.get("/probe", _probe),
+            web.get("/fleet", _fleet),
+            web.get("/sd/miners", _sd_miners),
+            web.get("/sd/pools", _sd_pools),
+            web.get("/metrics", _metrics),
+            web.get("/config", _config),
+            web.get("/-/healthy", _healthy),
+            web.get("/-/ready", _ready),
+            web.get("/-/reload", _reload_needs_post),
+            web.post("/-/reload", _reload),
+        ]
+    )
+    return app
+
+
+@web.middleware
+async def _harden(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    response = await handler(request)
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _bad_request(text: str) -> web.HTTPBadRequest:
+    return web.HTTPBadRequest(text=f"400: {text}\n")
+
+
+def deadline(request: web.Request, runtime: Runtime) -> float:
+    """When this answer must be on its way, on the monotonic clock.
+
+    The scraper's own timeout less the configured offset, and never more than ``fleet.timeout_seconds``.
+
+    Raises:
+        HTTPBadRequest: the header is not a positive number of seconds.
+    """
+    seconds = runtime.config.fleet.timeout_seconds
+    header = request.headers.get(TIMEOUT_HEADER)
+    if header is not None:
+        try:
+            limit = float(header)
+        except ValueError:
+            limit = math.nan
+        if not (math.isfinite(limit) and limit > 0):
+            raise _bad_request(f"{TIMEOUT_HEADER}: expected a positive number of seconds")
+        offset = runtime.config.server.scrape_timeout_offset_seconds
+        # A timeout shorter than the offset leaves half of it to ask and half to answer.
+        seconds = min(seconds, limit - offset if limit > offset else limit / 2)
+    return runtime.clock() + seconds
+
+
+def _target(request: web.Request, runtime: Runtime) -> Target:
+    query = request.query
+    unknown = sorted(set(query) - _PROBE_PARAMETERS)
+    if unknown:
+        raise _bad_request("unknown parameter; known are target, module and debug")
+    if any(len(query.getall(name)) > 1 for name in query):
+        raise _bad_request("each parameter may be given once")
+    if not query.get("target"):
+        raise _bad_request("the parameter target is needed: a configured name, or an address")
+    try:
+        return runtime.fleet.find(query["target"], query.get("module"))
+    except UnknownTargetError as error:
+        if error.forbidden:
+            raise web.HTTPForbidden(text=f"403: {error}\n") from None
+        raise _bad_request(str(error)) from None
+    except BusyError as error:
+        raise web.HTTPServiceUnavailable(text=f"503: {error}\n") from None
+
+
+async def _look(runtime: Runtime, target: Target, until: float) -> tuple[Look[Any], Page]:
+    telemetry = runtime.telemetry
+    started = runtime.clock()
+    telemetry.in_flight.inc()
+    try:
+        look, page = await target.probe(until)
+    finally:
+        telemetry.in_flight.dec()
+    telemetry.probes.labels(target.module).inc()
+    telemetry.durations.labels(target.module).observe(runtime.clock() - started)
+    if look.error:
+        telemetry.failures.labels(target.module, str(look.error.reason)).inc()
+    return look, page
+
+
+def _answer(body: bytes, form: Format) -> web.Response:
+    response = web.Response(body=body, headers={"Content-Type": form.value})
+    if len(body) > 4096:
+        response.enable_compression()
+    return response
+
+
+async def _probe(request: web.Request) -> web.Response:
+    runtime = request.app[RUNTIME]
+    target = _target(request, runtime)
+    look, page = await _look(runtime, target, deadline(request, runtime))
+    if request.query.get("debug") == "true":
+        return web.Response(text=_debug_text(target, look, page))
+    form = negotiate(request.headers.get("Accept", ""))
+    return _answer(render([({}, page)], form), form)
+
+
+def _debug_text(target: Target, look: Look[Any], page: Page) -> str:
+    verdict = f"down, {look.error}" if look.error else "up"
+    lines = [
+        f"target {target.instance} (module {target.module}): {verdict}",
+        f"took {look.seconds:.3f} s",
+        "",
+    ]
+    for step in look.steps:
+        status = step.status if step.status is not None else "no answer"
+        lines.append(f"{step.method} {step.path}: {status}, {step.bytes} bytes, {step.seconds * 1000:.0f} ms")
+        if step.problem:
+            lines.append(f"    {step.problem}")
+    if not look.steps:
+        lines.append("no request was sent")
+    return "\n".join(lines) + "\n\n" + render([({}, page)], Format.TEXT).decode()
+
+
+async def _fleet(request: web.Request) -> web.Response:
+    runtime = request.app[RUNTIME]
+    if request.query:
+        raise _bad_request("/fleet takes no parameters")
+    until = deadline(request, runtime)
+    targets = list(runtime.fleet)
+    looks = await asyncio.gather(*(_look(runtime, target, until) for target in targets))
+    pages = [
+        ({"instance": target.instance, **target.labels}, page)
+        for target, (_, page) in zip(targets, looks, strict=True)
+    ]
+    form = negotiate(request.headers.get("Accept", ""))
+    return _answer(render(pages, form), form)
+
+
+def _discovery(request: web.Request, targets: list[Target]) -> web.Response:
+    runtime = request.app[RUNTIME]
+    return web.json_response(discovery.groups(targets, runtime.config, request.host, request.scheme))
+
+
+async def _sd_miners(request: web.Request) -> web.Response:
+    return _discovery(request, list(request.app[RUNTIME].fleet.miners.values()))
+
+
+async def _sd_pools(request: web.Request) -> web.Response:
+    return _discovery(request, list(request.app[RUNTIME].fleet.pools.values()))
+
+
+async def _metrics(request: web.Request) -> web.Response:
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    body = encode(request.app[RUNTIME].telemetry.registry)
+    return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+async def _config(request: web.Request) -> web.Response:
+    config = request.app[RUNTIME].config
+    view = config.root.model_dump(mode="python")
+    view.update({name: settings.model_dump(mode="python") for name, settings in config.pools.items()})
+    return web.Response(text=yaml.safe_dump(_without_secrets(view), sort_keys=False, allow_unicode=True))
+
+
+def _without_secrets(value: object) -> object:
+    if isinstance(value, SecretStr):
+        return "<secret>"
+    if isinstance(value, dict):
+        return {str(key): _without_secrets(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_secrets(item) for item in value]
+    return str(value) if isinstance(value, str) else value
+
+
+async def _landing(request: web.Request) -> web.Response:
+    runtime = request.app[RUNTIME]
+    return web.Response(
+        text=await landing.page(runtime.fleet, runtime.clock, runtime.wall_clock),
+        content_type="text/html",
+        headers={
+            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
+            "base-uri 'none'; frame-ancestors 'none'",
+            "Referrer-Policy": "no-referrer",
+        },
+    )
+
+
+async def _healthy(_request: web.Request) -> web.Response:
+    return web.Response(text="Healthy\n")
+
+
+async def _ready(_request: web.Request) -> web.Response:
+    return web.Response(text="Ready\n")
+
+
+async def _reload_needs_post(_request: web.Request) -> web.Response:
+    raise web.HTTPMethodNotAllowed("GET", ["POST"], text="405: this endpoint requires a POST request\n")
+
+
+async def _reload(request: web.Request) -> web.Response:
+    # Without users there is nobody to authenticate as; then only this machine may.
+    if not request.app[WEB_CONFIG].users and request.remote not in ("127.0.0.1", "::1"):
+        raise web.HTTPForbidden(
+            text="403: reload is for this machine, or for the users of server.web_config_file\n"
+        )
+    faults = request.app[RUNTIME].reload()
+    if faults:
+        raise web.HTTPInternalServerError(
+            text="500: the configuration was not taken over:\n" + "\n".join(faults) + "\n"
+        )
+    return web.Response(text="Reloaded\n")

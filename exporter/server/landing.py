@@ -1,0 +1,231 @@
+"""The landing page: the fleet at a glance, a form to probe by hand, links; no scripts, no secrets.
+
+It shows what scrapes found. A target nobody has asked for longer than the poll interval is asked for the
+page; one that answers late appears when the page refreshes itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from importlib import resources
+from string import Template
+from typing import Any
+
+from exporter import __version__
+from exporter import catalogue as c
+from exporter.exposition import Page
+from exporter.fleet import Fleet, Target
+from exporter.pools.reading import PoolReading
+from exporter.probe import Look
+from exporter.units import DAY
+from exporter.vnish.reading import MinerReading
+
+_PATIENCE_SECONDS = 1.5
+_HASHING = ("mining", "auto-tuning")
+_PREFIXES = ((1e15, "PH/s"), (1e12, "TH/s"), (1e9, "GH/s"), (1e6, "MH/s"), (1e3, "kH/s"))
+_background: set[asyncio.Task[Any]] = set()
+
+
+@dataclass
+class _Row:
+    """One miner, ready to be written."""
+
+    rank: int
+    badge: str
+    target: Target
+    page: Page | None
+    why: str
+    usd_per_day: float | None = None
+
+
+async def page(fleet: Fleet, clock: Callable[[], float], wall_clock: Callable[[], float]) -> str:
+    """The page as HTML."""
+    await _refresh(fleet, clock)
+    prices = _prices(fleet, wall_clock)
+    rows = sorted((_row(target, prices) for target in fleet.miners.values()), key=lambda row: row.rank)
+    template = Template(resources.files("exporter.server").joinpath("landing.html").read_text("utf-8"))
+    return template.substitute(
+        version=__version__,
+        tiles=_tiles(fleet, rows),
+        pools="".join(_pool_line(target, wall_clock) for target in fleet.pools.values()),
+        rows="".join(map(_html_row, rows)) or '<tr><td colspan="9">No miners are configured.</td></tr>',
+        updated=f"{len(rows)} miner{'s' if len(rows) != 1 else ''}",
+    )
+
+
+async def _refresh(fleet: Fleet, clock: Callable[[], float]) -> None:
+    """Ask whoever was not asked lately, and wait a moment for the answers."""
+    oldest = clock() - fleet.config.fleet.poll_interval_seconds
+    until = clock() + fleet.config.fleet.timeout_seconds
+    tasks = [
+        asyncio.create_task(target.reader.look(until))
+        for target in fleet
+        if not target.reader.busy and (target.reader.last is None or target.reader.last.at < oldest)
+    ]
+    if tasks:
+        _background.update(tasks)
+        for task in tasks:
+            task.add_done_callback(_background.discard)
+        await asyncio.wait(tasks, timeout=_PATIENCE_SECONDS)
+
+
+def _prices(fleet: Fleet, wall_clock: Callable[[], float]) -> dict[str, float]:
+    """USD per hash by algorithm, the best of the pools that are fresh."""
+    prices: dict[str, float] = {}
+    for target in fleet.pools.values():
+        good = target.reader.last_good
+        if good is None or not isinstance(good.reading, PoolReading):
+            continue
+        for one in good.reading.profitability:
+            max_age = target.static.value(c.THRESHOLD_POOL_DATA_AGE) or 0
+            if one.usd is not None and one.timestamp and wall_clock() - one.timestamp <= max_age:
+                prices[one.algorithm] = max(one.usd, prices.get(one.algorithm, 0.0))
+    return prices
+
+
+def _row(target: Target, prices: dict[str, float]) -> _Row:
+    look: Look[MinerReading] | None = target.reader.last
+    if look is None:
+        return _Row(1, "unknown", target, None, "not asked yet")
+    if look.error:
+        return _Row(0, "down", target, None, look.error.detail)
+    samples = target.reader.page(look)
+    reading = look.reading
+    assert reading is not None, "a look has a reading or an error"  # noqa: S101
+    rate = samples.value(c.HASHRATE)
+    price = prices.get(reading.identity.algorithm or "")
+    earning = rate * price * DAY if rate is not None and price is not None else None
+    faults = _faults(target, reading, samples)
+    if reading.state not in _HASHING:
+        return _Row(
+            2, "stopped", target, samples, ", ".join([reading.state or "state unknown", *faults]), earning
+        )
+    return _Row(3 if faults else 4, "warn" if faults else "ok", target, samples, ", ".join(faults), earning)
+
+
+def _faults(target: Target, reading: MinerReading, samples: Page) -> list[str]:
+    faults = [
+        f"board {board.number} {board.state}"
+        for board in reading.boards or []
+        if board.state in ("failure", "disconnected", "stopped")
+    ]
+    if (
+        reading.boards is not None
+        and reading.boards_expected
+        and len(reading.boards) < reading.boards_expected
+    ):
+        faults.append(f"{len(reading.boards)} of {reading.boards_expected:.0f} boards")
+    faults += [f"fan {fan.number} lost" for fan in reading.fans if fan.ok is False]
+    hottest = samples.value(c.CHIP_TEMPERATURE_MAX)
+    warning = target.static.value(c.THRESHOLD_TEMPERATURE_WARNING)
+    if hottest is not None and warning is not None and hottest >= warning:
+        faults.append(f"{hottest:.0f} °C")
+    rate, nominal = samples.value(c.HASHRATE), samples.value(c.HASHRATE_NOMINAL)
+    drop = target.static.value(c.THRESHOLD_HASHRATE_DROP)
+    if rate is not None and nominal and drop and rate < nominal * (1 - drop):
+        faults.append(f"{rate / nominal:.0%} of nominal hashrate")
+    return faults
+
+
+def _tiles(fleet: Fleet, rows: list[_Row]) -> str:
+    online = sum(row.page is not None for row in rows)
+    pages = [row.page for row in rows if row.page is not None]
+    power = sum(page.value(c.POWER) or 0 for page in pages)
+    tiles = [
+        ("Online", f"{online} of {len(rows)}", "ok" if online == len(rows) else "down"),
+        *((f"Hashrate, {name}", hashrate(rate), "") for name, rate in _rates(pages).items()),
+        ("Power", f"{power / 1000:.2f} kW" if pages else "unknown", ""),
+    ]
+    earnings = [row.usd_per_day for row in rows if row.usd_per_day is not None]
+    revenue = sum(earnings) if earnings else None
+    tiles.append(("Earning a day", "no fresh price" if revenue is None else f"${revenue:,.2f}", ""))
+    price = fleet.config.root.economics.electricity_usd_per_kwh
+    if price is not None and pages:
+        cost = power / 1000 * 24 * price
+        tiles.append(("Electricity a day", f"${cost:,.2f}", ""))
+        if revenue is not None:
+            tiles.append(("Margin a day", f"${revenue - cost:,.2f}", "ok" if revenue >= cost else "down"))
+    return "".join(
+        f'<div class="tile {kind}"><b>{escape(text)}</b><span>{escape(name)}</span></div>'
+        for name, text, kind in tiles
+    )
+
+
+def _rates(pages: list[Page]) -> dict[str, float]:
+    """Total hashrate by algorithm: those of two algorithms do not add up to anything."""
+    algorithm = c.MINER_INFO.labels.index("algorithm")
+    totals: dict[str, float] = {}
+    for one in pages:
+        rate = one.value(c.HASHRATE)
+        name = next((labels[algorithm] for labels in one.family(c.MINER_INFO)), "") or "unknown"
+        if rate is not None:
+            totals[name] = totals.get(name, 0.0) + rate
+    return totals
+
+
+def _html_row(row: _Row) -> str:
+    name = escape(row.target.instance)
+    page = row.page
+    link = f'<a href="/probe?target={name}&amp;debug=true">{name}</a>'
+    cells = [f'<span class="badge {row.badge}">{row.badge}</span>', link]
+    if page is None:
+        cells += [""] * 6
+    else:
+        info = next(iter(page.family(c.MINER_INFO)), None)
+        model = info[c.MINER_INFO.labels.index("model")] if info else ""
+        rate, nominal = page.value(c.HASHRATE), page.value(c.HASHRATE_NOMINAL)
+        share = f" <small>{rate / nominal:.0%}</small>" if rate is not None and nominal else ""
+        hottest, power = page.value(c.CHIP_TEMPERATURE_MAX), page.value(c.POWER)
+        cells += [
+            escape(model),
+            (escape(hashrate(rate)) if rate is not None else "") + share,
+            f"{hottest:.0f} °C" if hottest is not None else "",
+            f"{power:,.0f} W" if power is not None else "",
+            f"{power / rate * _joule_scale(rate):.3g} {_joule_unit(rate)}" if power and rate else "",
+            f"${row.usd_per_day:,.2f}" if row.usd_per_day is not None else "",
+        ]
+    cells.append(escape(row.why))
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>\n"
+
+
+def _joule_scale(rate: float) -> float:
+    return 1e12 if rate >= 1e12 else 1e9 if rate >= 1e9 else 1e6
+
+
+def _joule_unit(rate: float) -> str:
+    return {1e12: "J/TH", 1e9: "J/GH", 1e6: "J/MH"}[_joule_scale(rate)]
+
+
+def _pool_line(target: Target, wall_clock: Callable[[], float]) -> str:
+    look = target.reader.last
+    samples = target.reader.page(look) if look else None
+    dated = samples.value(c.MINING_POOL_DATA_TIMESTAMP, "profitability") if samples else None
+    age = f"figures {_minutes(wall_clock() - dated)} old" if dated else "no figures"
+    if look is None:
+        badge, text = "unknown", "not asked yet"
+    elif look.error:
+        badge, text = "down", f"{look.error.detail}; {age}"
+    else:
+        stale = dated is None or wall_clock() - dated > (target.static.value(c.THRESHOLD_POOL_DATA_AGE) or 0)
+        badge, text = ("warn", f"stale: {age}") if stale else ("ok", age)
+    name = escape(target.instance)
+    return (
+        f'<p><span class="badge {badge}">{badge}</span> pool '
+        f'<a href="/probe?target={name}&amp;module={escape(target.module)}&amp;debug=true">{name}</a>: '
+        f"{escape(text)}</p>"
+    )
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def hashrate(rate: float) -> str:
+    """A hashrate in the unit a person reads: ``9.5 GH/s``."""
+    for scale, unit in _PREFIXES:
+        if rate >= scale:
+            return f"{rate / scale:.4g} {unit}"
+    return f"{rate:.4g} H/s"

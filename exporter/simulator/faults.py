@@ -1,0 +1,75 @@
+"""What can go wrong on request, as data: the name, what it does, and its parameters with their defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One way to misbehave."""
+
+    help: str
+    parameters: Mapping[str, float] = field(default_factory=dict)
+
+
+MINER_FAULTS: dict[str, Fault] = {
+    "unplugged": Fault("nothing listens at its address"),
+    "hanging": Fault("accepts requests and never answers"),
+    "slow": Fault("answers late", {"seconds": 2.0}),
+    "http_500": Fault("answers every request with status 500"),
+    "html": Fault("answers every request with its web page and status 200"),
+    "truncated_json": Fault("stops in the middle of every answer"),
+    "wrong_types": Fault("sends text for numbers and lists for objects"),
+    "board_lost": Fault("one board fails", {"board": 2}),
+    "board_missing": Fault("one board is not reported any more", {"board": 3}),
+    "chips_orange": Fault("chips of a board become weak", {"board": 1, "count": 12}),
+    "chips_red": Fault("chips of a board die", {"board": 1, "count": 6}),
+    "fan_stopped": Fault("a fan stops", {"fan": 0}),
+    "overheating": Fault("the air gets too warm", {"celsius": 45.0}),
+    "hashrate_drop": Fault("hashes less than it should", {"percent": 40.0}),
+    "power_spike": Fault("draws more than it should", {"percent": 50.0}),
+    "reboot_loop": Fault("reboots again and again", {"seconds": 90.0}),
+    "paused": Fault("mining is stopped"),
+    "failure": Fault("mining has failed"),
+    "process_dead": Fault("the web server answers, the mining process does not"),
+    "shares_rejected": Fault("the pool rejects shares", {"percent": 15.0}),
+    "wrong_worker": Fault("mines to another pool under another name"),
+}
+
+POOL_FAULTS: dict[str, Fault] = {
+    "dead": Fault("nothing listens at the relay's address"),
+    "hanging": Fault("accepts requests and never answers"),
+    "http_500": Fault("answers every request with status 500"),
+    "html": Fault("answers every request with a web page and status 200"),
+    "empty": Fault("the relay has heard nothing of the pool"),
+    "stale": Fault("the relay has lost the pool and serves its last figures"),
+}
+
+
+class UnknownFaultError(ValueError):
+    """No fault of that name, or no such parameter; the text says what there is."""
+
+
+def parameters(
+    known: Mapping[str, Fault], name: str, given: Mapping[str, object] | None = None
+) -> dict[str, float]:
+    """The parameters of fault *name*, defaults filled in.
+
+    Raises:
+        UnknownFaultError: the fault or a parameter does not exist, or a parameter is not a number.
+    """
+    if name not in known:
+        raise UnknownFaultError(f"no fault {name!r}; there are {', '.join(known)}")
+    filled = dict(known[name].parameters)
+    for key, value in (given or {}).items():
+        if key not in filled:
+            raise UnknownFaultError(
+                f"fault {name} has no parameter {key!r}; it has {', '.join(filled) or 'none'}"
+            )
+        try:
+            filled[key] = float(value)  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            raise UnknownFaultError(f"parameter {key} of fault {name}: expected a number") from None
+    return filled

@@ -1,0 +1,1 @@
+"""Miners on VNish firmware: wire formats to readings, readings to samples."""

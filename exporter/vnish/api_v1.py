@@ -1,0 +1,331 @@
+"""The firmware's real interface, ``/api/v1``, of versions 1.2 and 1.3.
+
+Source of every field: the OpenAPI document the firmware serves at ``/docs/api-doc.json``. Hashrates are in
+the unit that ``hr_measure`` of ``/info`` names, powers in W, chain voltages in mV, frequencies in MHz,
+temperatures in °C, shares in percent, ``ping`` in ms, memory in KiB.
+
+``/info``, ``/model`` and ``/perf-summary`` change rarely and the control board is weak: they are kept for
+some minutes, and read again when the miner has restarted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from exporter import catalogue, units
+from exporter.errors import ProbeError, Reason
+from exporter.fields import Fields
+from exporter.http import Client
+from exporter.vnish.reading import Board, Fan, Identity, MinerReading, Pool, Preset, Range
+
+BASE = "/api/v1"
+KEPT_SECONDS = 300.0
+PRESET_KEPT_SECONDS = 60.0
+_POOL_TYPES = ("UserPool", "DevFee", "Refund", "HotelFee")
+_ALGORITHMS = ("scrypt", "sha256d")
+
+
+@dataclass(slots=True)
+class _Kept:
+    """An answer that stays true for a while."""
+
+    data: Any
+    until: float
+
+
+@dataclass(slots=True)
+class ApiV1:
+    """Reads one miner through ``/api/v1`` and remembers what changes rarely."""
+
+    clock: Callable[[], float]
+    boards: bool = True
+    pools: bool = True
+    _kept: dict[str, _Kept] = field(default_factory=dict)
+    _state_seconds: float | None = None
+    _info_read_at: float = 0.0
+
+    async def read(self, client: Client) -> MinerReading:
+        """One reading: ``/info`` and ``/summary`` must answer, the rest is welcome.
+
+        Raises:
+            ProbeError: either did not answer, or not with an object of this interface.
+        """
+        odd: Counter[str] = Counter()
+        info = Fields(await self._info(client), "info", odd)
+        reading = MinerReading(identity(info), unexpected=odd)
+        reading.endpoints["info"] = True
+
+        data = await client.get_json(f"{BASE}/summary")
+        if not isinstance(data, dict):
+            raise ProbeError(Reason.BAD_SHAPE, "/api/v1/summary is not an object")
+        reading.endpoints["summary"] = True
+        summary = Fields(data, "summary", odd).object("miner")
+
+        status = await self._optional(client, reading, "status")
+        if isinstance(status, dict):
+            _status(reading, Fields(status, "status", odd))
+        if reading.state is None:
+            _status(reading, summary.object("miner_status"))
+        if self._has_restarted(reading):
+            # Its firmware and settings may be others now.
+            self.forget()
+            info = Fields(await self._info(client), "info", odd)
+            reading.identity = identity(info)
+
+        scale = units.hashes_per_measure(
+            info.text("hr_measure"), reading.identity.model, reading.identity.algorithm
+        )
+        _system(reading, info.object("system"))
+        if reading.uptime is not None:
+            # The minutes since /info was read have passed on the miner too.
+            reading.uptime += self.clock() - self._info_read_at
+        _summary(reading, summary, scale, boards=self.boards, pools=self.pools)
+
+        model = await self._kept_optional(client, reading, "model", KEPT_SECONDS)
+        if isinstance(model, dict):
+            chain = Fields(model, "model", odd).object("chain")
+            reading.boards_expected = chain.number("num_chains")
+            reading.chips_expected = chain.number("chips_per_chain")
+        perf = await self._kept_optional(client, reading, "perf-summary", PRESET_KEPT_SECONDS)
+        if isinstance(perf, dict):
+            reading.preset = _preset(Fields(perf, "perf-summary", odd))
+        return reading
+
+    async def _info(self, client: Client) -> Any:
+        kept = self._kept.get("info")
+        if kept and kept.until > self.clock():
+            return kept.data
+        data = await client.get_json(f"{BASE}/info")
+        # "miner" or "model" and a firmware: what every version of this interface has, whatever its brand.
+        if not isinstance(data, dict) or not ({"miner", "model"} & data.keys() and "fw_version" in data):
+            raise ProbeError(Reason.BAD_SHAPE, "/api/v1/info is not what this firmware answers")
+        self._kept = {"info": _Kept(data, self.clock() + KEPT_SECONDS)}
+        self._info_read_at = self.clock()
+        return data
+
+    def _has_restarted(self, reading: MinerReading) -> bool:
+        before, self._state_seconds = self._state_seconds, reading.state_seconds
+        return before is not None and reading.state_seconds is not None and reading.state_seconds < before
+
+    def forget(self) -> None:
+        """Read everything anew next time; for a miner that was away."""
+        self._kept.clear()
+
+    async def _kept_optional(self, client: Client, reading: MinerReading, name: str, seconds: float) -> Any:
+        kept = self._kept.get(name)
+        if kept is None or kept.until <= self.clock():
+            data = await self._optional(client, reading, name)
+            # What this version does not have is not asked for again until something changes.
+            absent = data is None and reading.endpoints.get(name) is not False
+            self._kept[name] = kept = _Kept(data, self.clock() + (KEPT_SECONDS if absent else seconds))
+        elif kept.data is not None:
+            reading.endpoints[name] = True
+        return kept.data
+
+    async def _optional(self, client: Client, reading: MinerReading, name: str) -> Any:
+        """An answer the reading can do without.
+
+        An unknown path is answered by the firmware's web page, so HTML means that this version has no such
+        endpoint: no answer, and no failure.
+        """
+        try:
+            data = await client.get_json(f"{BASE}/{name}")
+        except ProbeError as error:
+            if error.reason is not Reason.NOT_JSON or "HTML" not in error.detail:
+                reading.endpoints[name] = False
+            return None
+        reading.endpoints[name] = True
+        return data
+
+
+def identity(info: Fields) -> Identity:
+    """Who the miner is, from ``/info``."""
+    model = info.text("miner") or info.text("model")
+    algorithm = info.text("algorithm")
+    network = info.object("system").object("network_status")
+    serial = info.text("serial")
+    return Identity(
+        api="v1",
+        model=model,
+        algorithm=algorithm if algorithm in _ALGORITHMS else _algorithm(info, model),
+        firmware=info.text("fw_name"),
+        firmware_version=info.text("fw_version"),
+        platform=info.text("platform"),
+        install_type=info.text("install_type"),
+        serial=None if serial == "N/A" else serial,
+        mac=(network.text("mac") or "").lower() or None,
+        hostname=network.text("hostname"),
+    )
+
+
+def _algorithm(info: Fields, model: str | None) -> str:
+    measure = info.text("hr_measure")
+    if measure == "MH/s":
+        return "scrypt"
+    return "sha256d" if measure == "GH/s" else units.algorithm_of(model)
+
+
+def _status(reading: MinerReading, status: Fields) -> None:
+    reading.state = status.choice("miner_state", catalogue.MINER_STATES)
+    reading.state_seconds = status.number("miner_state_time")
+    reading.failure_code = status.number("failure_code")
+    throttled = status.number("throttled")
+    reading.throttle = _over(throttled, 100)
+    reading.restart_required = status.flag("restart_required")
+    reading.reboot_required = status.flag("reboot_required")
+    reading.locating = status.flag("find_miner")
+    reading.warranty = status.choice("warranty", catalogue.WARRANTY_STATES)
+
+
+def _system(reading: MinerReading, system: Fields) -> None:
+    printed = system.text("uptime")
+    if printed is not None:
+        reading.uptime = units.uptime_seconds(printed)
+        if reading.uptime is None:
+            system.odd("uptime")
+    reading.memory_total = _times(system.number("mem_total"), 1024)
+    reading.memory_free = _times(system.number("mem_free"), 1024)
+
+
+def _summary(reading: MinerReading, miner: Fields, scale: float, *, boards: bool, pools: bool) -> None:
+    if not miner:
+        # The web server answers, the mining process does not: nothing is known of it, not even zeros.
+        return
+    reading.restarts = miner.number("restart_count")
+    # Both whole-miner figures that are not in hr_measure are a thousand times it.
+    reading.hashrate = _first(
+        _times(miner.number("hr_realtime"), scale), _times(miner.number("instant_hashrate"), scale * 1000)
+    )
+    reading.hashrate_average = _first(
+        _times(miner.number("hr_average"), scale), _times(miner.number("average_hashrate"), scale * 1000)
+    )
+    reading.hashrate_nominal = _times(miner.number("hr_nominal"), scale)
+    reading.hashrate_stock = _times(miner.number("hr_stock"), scale)
+    reading.devfee_hashrate = _times(miner.number("devfee"), scale)
+    reading.devfee_ratio = _over(miner.number("devfee_percent"), 100)
+    reading.hardware_errors = miner.number("hw_errors")
+    reading.hardware_error_ratio = _over(
+        _first(miner.number("hr_error"), miner.number("hw_errors_percent")), 100
+    )
+    reading.found_blocks = miner.number("found_blocks")
+    reading.best_share = miner.number("best_share")
+    reading.power = _first(miner.number("power_consumption"), miner.number("power_usage"))
+    reading.chip_temperature = _range(miner.object("chip_temp"))
+    reading.pcb_temperature = _range(miner.object("pcb_temp"))
+
+    psu = miner.object("psu")
+    reading.power_metered = psu.flag("psu_power_metering")
+    sensors = psu.object("temps")
+    for sensor in ("llc1", "llc2", "pfc"):
+        celsius = sensors.number(f"{sensor}_temp")
+        if celsius is not None:
+            reading.psu_temperatures[sensor] = celsius
+
+    cooling = miner.object("cooling")
+    reading.fan_count = cooling.number("fan_num")
+    reading.fan_duty = _over(cooling.number("fan_duty"), 100)
+    mode = cooling.object("settings").object("mode")
+    reading.cooling_mode = mode.choice("name", catalogue.COOLING_MODES)
+    if reading.cooling_mode == "auto":
+        reading.cooling_target = mode.number("param")
+    reading.fans = [_fan(fan) for fan in cooling.objects("fans")]
+
+    if boards and "chains" in miner:
+        reading.boards = [_board(chain, scale) for chain in miner.objects("chains")]
+    if pools:
+        reading.pools = [_pool(pool) for pool in miner.objects("pools")]
+    if reading.hashrate is None and reading.boards:
+        known = [board.hashrate for board in reading.boards if board.hashrate is not None]
+        reading.hashrate = sum(known) if known else None
+
+
+def _board(chain: Fields, scale: float) -> Board:
+    grades = chain.object("chip_statuses")
+    return Board(
+        number=_number(chain.number("id")),
+        state=chain.object("status").choice("state", catalogue.BOARD_STATES),
+        hashrate=_times(chain.number("hashrate_rt"), scale),
+        hashrate_nominal=_times(chain.number("hashrate_ideal"), scale),
+        power=_first(chain.number("power_consumption"), chain.number("power_usage")),
+        voltage=_over(chain.number("voltage"), 1000),
+        frequency=_times(chain.number("frequency"), 1e6),
+        chip_temperature=_range(chain.object("chip_temp")),
+        pcb_temperature=_range(chain.object("pcb_temp")),
+        water_inlet=chain.number("inlet_water_temp"),
+        water_outlet=chain.number("outlet_water_temp"),
+        hardware_errors=chain.number("hw_errors"),
+        hardware_error_ratio=_over(chain.number("hr_error"), 100),
+        grades={
+            grade: count for grade in catalogue.CHIP_GRADES if (count := grades.number(grade)) is not None
+        },
+    )
+
+
+def _fan(fan: Fields) -> Fan:
+    status = fan.choice("status", ("ok", "lost"))
+    return Fan(
+        number=_number(fan.number("id")),
+        speed=fan.number("rpm"),
+        speed_max=fan.number("max_rpm"),
+        ok=None if status is None else status == "ok",
+    )
+
+
+def _pool(pool: Fields) -> Pool:
+    printed = pool.text("diff")
+    ping = pool.number("ping")
+    since = pool.text("ls_time")
+    return Pool(
+        number=_number(pool.number("id")),
+        kind=pool.choice("pool_type", _POOL_TYPES) or "unknown",
+        url=pool.text("url"),
+        user=pool.text("user"),
+        status=pool.choice("status", catalogue.POOL_STATES),
+        accepted=pool.number("accepted"),
+        rejected=pool.number("rejected"),
+        stale=pool.number("stale"),
+        accepted_difficulty=pool.number("diffa"),
+        difficulty=None if printed is None else units.difficulty(printed),
+        last_share_difficulty=pool.number("ls_diff"),
+        last_share_age=None if since is None else units.clock_seconds(since),
+        ping=_over(ping, 1000),
+    )
+
+
+def _preset(perf: Fields) -> Preset:
+    current = perf.object("current_preset")
+    switcher = perf.object("preset_switcher")
+    name = current.text("name")
+    return Preset(
+        name=name,
+        status=current.choice("status", ("tuned", "untuned")),
+        power=float(name) if name and name.isascii() and name.isdigit() else None,
+        switcher=switcher.flag("enabled"),
+        decrease=switcher.number("decrease_temp"),
+        rise=switcher.number("rise_temp"),
+    )
+
+
+def _range(span: Fields) -> Range:
+    # 0 is what a board without a working sensor reports.
+    return Range(span.number("min") or None, span.number("max") or None)
+
+
+def _times(value: float | None, factor: float) -> float | None:
+    return None if value is None else value * factor
+
+
+def _over(value: float | None, divisor: float) -> float | None:
+    return None if value is None else value / divisor
+
+
+def _first(*values: float | None) -> float | None:
+    return next((value for value in values if value is not None), None)
+
+
+def _number(value: float | None) -> str:
+    """A part's number as a label; an unnumbered part is told apart by nothing, so it is ``?``."""
+    return "?" if value is None else f"{value:.15g}"

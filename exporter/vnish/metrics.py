@@ -1,0 +1,170 @@
+"""A miner's reading to samples: which field is which series, and which figures cannot be true."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from exporter import catalogue as c
+from exporter.catalogue import Metric
+from exporter.exposition import Page
+from exporter.plausible import Guard
+from exporter.vnish.reading import Board, MinerReading, Pool
+
+# What a whole miner of an algorithm can do, in hashes per second. Between the two lies every model from
+# the first of its kind to several times the best of 2026, and no model of one algorithm read in the unit
+# of the other: that mistake is a factor of 1000.
+POSSIBLE_HASHRATE = {"scrypt": (1e7, 2e11), "sha256d": (1e12, 5e15)}
+# A board or miner that does three times its nominal rate is a wrong figure, not a good day.
+MOST_OF_NOMINAL = 3.0
+
+
+def samples(reading: MinerReading, page: Page) -> Counter[str]:
+    """Write the reading onto *page*; the names of metrics whose values were dropped are returned, counted."""
+    guard = Guard(page)
+    _identity(reading, page)
+    for endpoint, up in reading.endpoints.items():
+        page.add(c.ENDPOINT_UP, float(up), endpoint)
+    page.add_states(c.STATE, reading.state)
+    page.add_states(c.WARRANTY, reading.warranty)
+    page.add_states(c.COOLING_MODE, reading.cooling_mode)
+    for metric, value in (
+        (c.STATE_DURATION, reading.state_seconds),
+        (c.FAILURE_CODE, reading.failure_code),
+        (c.UPTIME, reading.uptime),
+        (c.THROTTLE, reading.throttle),
+        (c.RESTARTS, reading.restarts),
+        (c.RESTART_REQUIRED, reading.restart_required),
+        (c.REBOOT_REQUIRED, reading.reboot_required),
+        (c.LOCATING, reading.locating),
+        (c.DEVFEE_RATIO, reading.devfee_ratio),
+        (c.HARDWARE_ERRORS, reading.hardware_errors),
+        (c.HARDWARE_ERROR_RATIO, reading.hardware_error_ratio),
+        (c.FOUND_BLOCKS, reading.found_blocks),
+        (c.BEST_SHARE, reading.best_share),
+        (c.POWER_METERED, reading.power_metered),
+        (c.CHIP_TEMPERATURE_MIN, reading.chip_temperature.low),
+        (c.CHIP_TEMPERATURE_MAX, reading.chip_temperature.high),
+        (c.PCB_TEMPERATURE_MIN, reading.pcb_temperature.low),
+        (c.PCB_TEMPERATURE_MAX, reading.pcb_temperature.high),
+        (c.FANS, reading.fan_count),
+        (c.FAN_DUTY, reading.fan_duty),
+        (c.COOLING_TARGET, reading.cooling_target),
+        (c.MEMORY_TOTAL, reading.memory_total),
+        (c.MEMORY_FREE, reading.memory_free),
+        (c.BOARDS_EXPECTED, reading.boards_expected),
+    ):
+        guard.add(metric, value)
+    if reading.power == 0 and reading.hashrate:
+        # Some firmware cannot tell the power of some models, and says 0.
+        guard.drop(c.POWER)
+    else:
+        guard.add(c.POWER, reading.power)
+    for position, celsius in reading.water.items():
+        guard.add(c.WATER_TEMPERATURE, celsius, position)
+    for sensor, celsius in reading.psu_temperatures.items():
+        guard.add(c.PSU_TEMPERATURE, celsius, sensor)
+    for fan in reading.fans:
+        guard.add(c.FAN_SPEED, fan.speed, fan.number)
+        # An immersed or failed miner reports 0, which is no top speed.
+        guard.add(c.FAN_SPEED_MAX, fan.speed_max or None, fan.number)
+        guard.add(c.FAN_OK, fan.ok, fan.number)
+    _preset(reading, page, guard)
+    rates = _Hashrates(reading, guard)
+    rates.whole_miner(reading)
+    if reading.boards is not None:
+        page.add(c.BOARDS, len(reading.boards))
+        for board in reading.boards:
+            _board(board, page, guard, rates, reading.chips_expected)
+    for pool in reading.pools:
+        _pool(pool, page, guard)
+    return guard.dropped
+
+
+def _identity(reading: MinerReading, page: Page) -> None:
+    who = reading.identity
+    page.add(c.MINER_INFO, 1.0, *(getattr(who, label) or "" for label in c.MINER_INFO.labels))
+
+
+def _preset(reading: MinerReading, page: Page, guard: Guard) -> None:
+    preset = reading.preset
+    if preset is None:
+        return
+    if preset.name:
+        page.add(c.PRESET_INFO, 1.0, preset.name, preset.status or "")
+    guard.add(c.PRESET_POWER, preset.power)
+    guard.add(c.PRESET_SWITCHER, preset.switcher)
+    guard.add(c.PRESET_DECREASE, preset.decrease)
+    guard.add(c.PRESET_RISE, preset.rise)
+
+
+class _Hashrates:
+    """Holds hashrates against the algorithm and the nominal rate, so that a wrong unit never gets out."""
+
+    def __init__(self, reading: MinerReading, guard: Guard) -> None:
+        self._guard = guard
+        low, high = POSSIBLE_HASHRATE.get(reading.identity.algorithm or "", (0.0, c.HASHRATE.high))
+        rated = [rate for rate in (reading.hashrate_nominal, reading.hashrate_stock) if rate]
+        # A rating that no model of the algorithm has means that the unit is wrong, and every rate with it.
+        self._trusted = all(low <= rate <= high for rate in rated)
+        self._most = min(high, MOST_OF_NOMINAL * max(rated)) if rated and self._trusted else high
+
+    def add(self, metric: Metric, value: float | None, *labels: str) -> None:
+        if value is None:
+            return
+        if not self._trusted or value > self._most:
+            self._guard.drop(metric)
+        else:
+            self._guard.add(metric, value, *labels)
+
+    def whole_miner(self, reading: MinerReading) -> None:
+        for metric, value in (
+            (c.HASHRATE, reading.hashrate),
+            (c.HASHRATE_AVERAGE, reading.hashrate_average),
+            (c.HASHRATE_NOMINAL, reading.hashrate_nominal or None),
+            (c.HASHRATE_STOCK, reading.hashrate_stock or None),
+            (c.DEVFEE_HASHRATE, reading.devfee_hashrate),
+        ):
+            self.add(metric, value)
+
+
+def _board(board: Board, page: Page, guard: Guard, rates: _Hashrates, chips_expected: float | None) -> None:
+    number = board.number
+    page.add_states(c.BOARD_STATE, board.state, number)
+    rates.add(c.BOARD_HASHRATE, board.hashrate, number)
+    rates.add(c.BOARD_HASHRATE_NOMINAL, board.hashrate_nominal or None, number)
+    for metric, value in (
+        (c.BOARD_POWER, board.power),
+        (c.BOARD_VOLTAGE, board.voltage),
+        (c.BOARD_FREQUENCY, board.frequency),
+        (c.BOARD_CHIP_TEMPERATURE_MIN, board.chip_temperature.low),
+        (c.BOARD_CHIP_TEMPERATURE_MAX, board.chip_temperature.high),
+        (c.BOARD_PCB_TEMPERATURE_MIN, board.pcb_temperature.low),
+        (c.BOARD_PCB_TEMPERATURE_MAX, board.pcb_temperature.high),
+        (c.BOARD_HARDWARE_ERRORS, board.hardware_errors),
+        (c.BOARD_HARDWARE_ERROR_RATIO, board.hardware_error_ratio),
+        (c.BOARD_CHIPS_EXPECTED, chips_expected),
+    ):
+        guard.add(metric, value, number)
+    guard.add(c.BOARD_WATER_TEMPERATURE, board.water_inlet, number, "inlet")
+    guard.add(c.BOARD_WATER_TEMPERATURE, board.water_outlet, number, "outlet")
+    for grade, count in board.grades.items():
+        guard.add(c.BOARD_CHIPS, count, number, grade)
+
+
+def _pool(pool: Pool, page: Page, guard: Guard) -> None:
+    key = (pool.number, pool.kind)
+    page.add(c.POOL_INFO, 1.0, pool.number, pool.url or "", pool.user or "", pool.kind)
+    page.add_states(c.POOL_STATUS, pool.status, *key)
+    if pool.status is not None:
+        page.add(c.POOL_ACTIVE, float(pool.status == "active"), *key)
+    for metric, value in (
+        (c.POOL_ACCEPTED, pool.accepted),
+        (c.POOL_REJECTED, pool.rejected),
+        (c.POOL_STALE, pool.stale),
+        (c.POOL_ACCEPTED_DIFFICULTY, pool.accepted_difficulty),
+        (c.POOL_DIFFICULTY, pool.difficulty),
+        (c.POOL_LAST_SHARE_DIFFICULTY, pool.last_share_difficulty),
+        (c.POOL_LAST_SHARE_AGE, pool.last_share_age),
+        (c.POOL_PING, pool.ping),
+    ):
+        guard.add(metric, value, *key)

@@ -1,0 +1,151 @@
+"""What one look at a miner found: typed, in base units, ``None`` where the miner did not say.
+
+Hashrates are hashes per second, temperatures degrees Celsius, power watts, voltages volts, frequencies
+hertz, times seconds, memory bytes, and shares of a whole are ratios from 0 to 1.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+@dataclass(slots=True)
+class Identity:
+    """What the miner says it is; changes only with its firmware or its owner's settings."""
+
+    api: str
+    model: str | None = None
+    algorithm: str | None = None
+    firmware: str | None = None
+    firmware_version: str | None = None
+    platform: str | None = None
+    install_type: str | None = None
+    serial: str | None = None
+    mac: str | None = None
+    hostname: str | None = None
+
+
+class Range(NamedTuple):
+    """Lowest and highest of several sensors, in degrees Celsius."""
+
+    low: float | None = None
+    high: float | None = None
+
+
+NO_RANGE = Range()
+
+
+@dataclass(slots=True)
+class Board:
+    """One hashing board; *number* is the firmware's own, from 1."""
+
+    number: str
+    state: str | None = None
+    hashrate: float | None = None
+    hashrate_nominal: float | None = None
+    power: float | None = None
+    voltage: float | None = None
+    frequency: float | None = None
+    chip_temperature: Range = NO_RANGE
+    pcb_temperature: Range = NO_RANGE
+    water_inlet: float | None = None
+    water_outlet: float | None = None
+    hardware_errors: float | None = None
+    hardware_error_ratio: float | None = None
+    grades: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Fan:
+    """One fan."""
+
+    number: str
+    speed: float | None = None
+    speed_max: float | None = None
+    ok: bool | None = None
+
+
+@dataclass(slots=True)
+class Pool:
+    """A pool in the miner's list, as the miner sees it."""
+
+    number: str
+    kind: str
+    url: str | None = None
+    user: str | None = None
+    status: str | None = None
+    accepted: float | None = None
+    rejected: float | None = None
+    stale: float | None = None
+    accepted_difficulty: float | None = None
+    difficulty: float | None = None
+    last_share_difficulty: float | None = None
+    last_share_age: float | None = None
+    ping: float | None = None
+
+
+@dataclass(slots=True)
+class Preset:
+    """The tuning preset in use, and the switcher that changes it."""
+
+    name: str | None = None
+    status: str | None = None
+    power: float | None = None
+    switcher: bool | None = None
+    decrease: float | None = None
+    rise: float | None = None
+
+
+@dataclass(slots=True)
+class MinerReading:
+    """One reading of one miner."""
+
+    identity: Identity
+    endpoints: dict[str, bool] = field(default_factory=dict)
+    unexpected: Counter[str] = field(default_factory=Counter)
+
+    state: str | None = None
+    state_seconds: float | None = None
+    failure_code: float | None = None
+    uptime: float | None = None
+    throttle: float | None = None
+    restarts: float | None = None
+    restart_required: bool | None = None
+    reboot_required: bool | None = None
+    locating: bool | None = None
+    warranty: str | None = None
+
+    hashrate: float | None = None
+    hashrate_average: float | None = None
+    hashrate_nominal: float | None = None
+    hashrate_stock: float | None = None
+    devfee_hashrate: float | None = None
+    devfee_ratio: float | None = None
+    hardware_errors: float | None = None
+    hardware_error_ratio: float | None = None
+    found_blocks: float | None = None
+    best_share: float | None = None
+
+    power: float | None = None
+    power_metered: bool | None = None
+    preset: Preset | None = None
+
+    chip_temperature: Range = NO_RANGE
+    pcb_temperature: Range = NO_RANGE
+    water: dict[str, float] = field(default_factory=dict)
+    psu_temperatures: dict[str, float] = field(default_factory=dict)
+
+    fan_count: float | None = None
+    fans: list[Fan] = field(default_factory=list)
+    fan_duty: float | None = None
+    cooling_mode: str | None = None
+    cooling_target: float | None = None
+    memory_total: float | None = None
+    memory_free: float | None = None
+
+    boards: list[Board] | None = None
+    boards_expected: float | None = None
+    chips_expected: float | None = None
+    pools: list[Pool] = field(default_factory=list)

@@ -1,0 +1,66 @@
+"""The source of a miner: which of the firmware's interfaces it speaks, found once and remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+from exporter.errors import ProbeError, Reason
+from exporter.http import Client
+from exporter.vnish.api_v1 import ApiV1
+from exporter.vnish.reading import MinerReading
+from exporter.vnish.simple import Simple
+
+Api = Literal["auto", "v1", "simple"]
+
+# Failures that say the device speaks, but not this interface.
+_OTHER_LANGUAGE = frozenset({Reason.NOT_JSON, Reason.BAD_SHAPE, Reason.HTTP_STATUS})
+
+
+class _Dialect(Protocol):
+    async def read(self, client: Client) -> MinerReading: ...
+
+    def forget(self) -> None: ...
+
+
+class VnishSource:
+    """Reads one miner. ``api="auto"`` tries the real interface first, then the simple shape."""
+
+    def __init__(
+        self, clock: Callable[[], float], *, api: Api = "auto", boards: bool = True, pools: bool = True
+    ) -> None:
+        self._dialects: dict[str, _Dialect] = {
+            "v1": ApiV1(clock, boards=boards, pools=pools),
+            "simple": Simple(boards=boards),
+        }
+        self._candidates = list(self._dialects) if api == "auto" else [api]
+        self._spoken: str | None = None
+
+    async def read(self, client: Client) -> MinerReading:
+        """One reading.
+
+        Raises:
+            ProbeError: the miner did not answer, or in none of the interfaces; then the first one's reason.
+        """
+        if self._spoken:
+            try:
+                return await self._dialects[self._spoken].read(client)
+            except ProbeError as error:
+                # It may be another device or firmware next time: look again then, within a fresh deadline.
+                self._dialects[self._spoken].forget()
+                if error.reason in _OTHER_LANGUAGE:
+                    self._spoken = None
+                raise
+        first: ProbeError | None = None
+        for name in self._candidates:
+            try:
+                reading = await self._dialects[name].read(client)
+            except ProbeError as error:
+                first = first or error
+                if error.reason not in _OTHER_LANGUAGE:
+                    break
+            else:
+                self._spoken = name
+                return reading
+        assert first is not None, "there is at least one candidate"  # noqa: S101
+        raise first
