@@ -146,6 +146,7 @@ class Fleet:
             miner.instance,
             miner.address,
             miner.api,
+            miner.algorithm,
             miner.ca_file,
             miner.fingerprint,
             self.config.breaker(MODULE),
@@ -167,7 +168,11 @@ class Fleet:
         policy = Policy(fleet.networks, exact=endpoint.address)
         tls = tls_settings(ca_file=miner.ca_file, fingerprint=miner.fingerprint)
         source = VnishSource(
-            self._clock, api=miner.api, boards=fleet.collect.boards, pools=fleet.collect.pools
+            self._clock,
+            api=miner.api,
+            algorithm=miner.algorithm,
+            boards=fleet.collect.boards,
+            pools=fleet.collect.pools,
         )
 
         def open_client(deadline: float) -> Client:

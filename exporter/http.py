@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ipaddress
+import os
 import random
 import re
 import socket
@@ -385,13 +386,15 @@ def _network_words(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
         return "the certificate could not be verified"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return error.os_error.strerror or "no connection"
+        return _os_words(error.os_error)
     if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError):
         return "the connection was closed before the answer"
     if isinstance(error, aiohttp.ClientPayloadError):
         return "the connection was closed in the middle of the answer"
     if isinstance(error, aiohttp.ClientResponseError):
         return "the answer is not valid HTTP"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return type(error).__name__
+    return _os_words(error) if isinstance(error, OSError) else type(error).__name__
+
+
+def _os_words(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else "no connection"

@@ -118,7 +118,10 @@ class ThresholdOverrides(Section):
 
 
 class Miner(Section):
-    """One miner. *name* becomes the ``instance`` of its series; by default its address."""
+    """One miner. *name* becomes the ``instance`` of its series; by default its address.
+
+    ``algorithm`` and ``power_watts`` are for firmware that cannot tell.
+    """
 
     address: Address
     name: Name | None = None
@@ -127,6 +130,7 @@ class Miner(Section):
     api: Literal["auto", "v1", "simple"] = "auto"
     ca_file: str | None = None
     fingerprint: str | None = None
+    algorithm: Literal["scrypt", "sha256d"] | None = None
     power_watts: Watts | None = None
     thresholds: ThresholdOverrides = ThresholdOverrides()
 

@@ -91,7 +91,7 @@ def _row(target: Target, prices: dict[str, float]) -> _Row:
     if look is None:
         return _Row(1, "unknown", target, None, "not asked yet")
     if look.error:
-        return _Row(0, "down", target, None, look.error.detail)
+        return _Row(0, "down", target, None, str(look.error))
     samples = target.reader.page(look)
     reading = look.reading
     assert reading is not None, "a look has a reading or an error"  # noqa: S101

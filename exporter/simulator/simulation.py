@@ -123,14 +123,15 @@ class Simulation:
         miners = []
         for index, (name, host) in enumerate(self.miners.items()):
             site = name.partition("-")[0]
-            miners.append(
-                {
-                    "address": f"{host.address}:{host.port}",
-                    "name": name,
-                    "worker": name,
-                    "labels": {"site": site, "rack": str(1 + index % 60 // 6)},
-                }
-            )
+            entry: dict[str, Any] = {
+                "address": f"{host.address}:{host.port}",
+                "name": name,
+                "worker": name,
+                "labels": {"site": site, "rack": str(1 + index % 60 // 6)},
+            }
+            if host.dialect == "simple":
+                entry["algorithm"] = host.miner.hardware.algorithm
+            miners.append(entry)
         return {
             "fleet": {"miners": miners, **fleet},
             "prohashing": {"base_url": f"http://{self.pool.address}:{self.pool.port}"},

@@ -37,6 +37,7 @@ class Simple:
     """Reads one miner through the simple shape."""
 
     boards: bool = True
+    algorithm: str | None = None
     _absent: set[str] = field(default_factory=set)
 
     async def read(self, client: Client) -> MinerReading:
@@ -53,7 +54,7 @@ class Simple:
         summary = outer.object("summary") if "summary" in outer else outer
         reading = MinerReading(Identity(api="simple", model=summary.text("model")), unexpected=odd)
         reading.endpoints["summary"] = True
-        reading.identity.algorithm = summary.text("algorithm")
+        reading.identity.algorithm = summary.text("algorithm") or self.algorithm
         _summary(reading, summary)
         if reading.state is None:
             status = await self._optional(client, reading, "status")

@@ -24,14 +24,23 @@ class _Dialect(Protocol):
 
 
 class VnishSource:
-    """Reads one miner. ``api="auto"`` tries the real interface first, then the simple shape."""
+    """Reads one miner. ``api="auto"`` tries the real interface first, then the simple shape.
+
+    *algorithm* is what it mines where its interface cannot tell.
+    """
 
     def __init__(
-        self, clock: Callable[[], float], *, api: Api = "auto", boards: bool = True, pools: bool = True
+        self,
+        clock: Callable[[], float],
+        *,
+        api: Api = "auto",
+        algorithm: str | None = None,
+        boards: bool = True,
+        pools: bool = True,
     ) -> None:
         self._dialects: dict[str, _Dialect] = {
             "v1": ApiV1(clock, boards=boards, pools=pools),
-            "simple": Simple(boards=boards),
+            "simple": Simple(boards=boards, algorithm=algorithm),
         }
         self._candidates = list(self._dialects) if api == "auto" else [api]
         self._spoken: str | None = None
