@@ -1,0 +1,122 @@
+"""What several tests share: a repaired aioresponses, simulated sites, and an exporter that serves them."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import random
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import aiohttp
+import aioresponses
+import pytest
+import structlog
+import yaml
+from aiohttp.test_utils import TestClient, TestServer
+from hypothesis import HealthCheck, settings
+
+from exporter.config.load import load
+from exporter.http import Outgoing
+from exporter.server.app import create_app
+from exporter.server.runtime import Runtime
+from exporter.server.web_config import WebConfig
+from exporter.simulator.simulation import MinerSpec, Simulation
+
+ROOT = Path(__file__).parent.parent
+
+# No test may depend on the machine's speed, property tests included.
+settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("project")
+
+
+class FakeClock:
+    """A clock that moves only when told."""
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture(autouse=True)
+def quiet_logs() -> Iterator[list[dict[str, Any]]]:
+    """Log events are collected, not printed."""
+    with structlog.testing.capture_logs() as events:
+        yield events
+
+
+if "stream_writer" in inspect.signature(aiohttp.ClientResponse.__init__).parameters:
+
+    class _Response(aiohttp.ClientResponse):
+        """aioresponses 0.7.9 does not know an argument of aiohttp 3.14 (aioresponses issue 289)."""
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            kwargs.setdefault("stream_writer", Mock(output_size=0))
+            super().__init__(*args, **kwargs)
+
+    @pytest.fixture(autouse=True)
+    def _aioresponses_on_aiohttp_3_14(monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(aioresponses.core, "ClientResponse", _Response)
+
+
+@pytest.fixture
+async def outgoing() -> AsyncIterator[Outgoing]:
+    async with Outgoing.open_session() as session:
+        yield Outgoing(session, rng=random.Random(1))
+
+
+class Site:
+    """A simulated site and an exporter for it, which is asked through ``get``."""
+
+    def __init__(self, simulation: Simulation, runtime: Runtime, client: TestClient[Any, Any]) -> None:
+        self.simulation = simulation
+        self.runtime = runtime
+        self.client = client
+
+    async def get(self, path: str, status: int = 200, **headers: str) -> str:
+        async with self.client.get(path, headers=headers) as response:
+            text = await response.text()
+            assert response.status == status, text
+            return text
+
+
+@contextlib.asynccontextmanager
+async def serve_site(
+    tmp_path: Path,
+    specs: list[MinerSpec],
+    *,
+    edit: Callable[[dict[str, Any]], None] | None = None,
+    environ: dict[str, str] | None = None,
+    web_config: WebConfig | None = None,
+    **fleet: Any,
+) -> AsyncIterator[Site]:
+    """Simulate *specs* and serve an exporter configured for them."""
+    async with Simulation(specs) as simulation, Outgoing.open_session() as session:
+        config = simulation.configuration(**{"min_interval_seconds": 0, "retries": 0, **fleet})
+        if edit:
+            edit(config)
+        path = tmp_path / "config.yaml"
+        path.write_text(yaml.safe_dump(config))
+        runtime = Runtime(path, load(path, environ or {}), Outgoing(session), environ or {})
+        server = TestServer(create_app(runtime, web_config))
+        await server.start_server(handler_cancellation=True)
+        async with TestClient(server) as client:
+            yield Site(simulation, runtime, client)
+
+
+L9 = MinerSpec("l9", "l9", "1.2.7")
+L9_NEW = MinerSpec("l9-new", "l9", "1.3.4")
+L7 = MinerSpec("l7", "l7", "1.2.7")
+SIMPLE = MinerSpec("simple", "l7", "simple")

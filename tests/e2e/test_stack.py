@@ -1,0 +1,221 @@
+"""The whole path with the real Prometheus and Alertmanager: from a pulled plug to a message, and back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import email
+import email.policy
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import yaml
+from aiohttp import web
+from aiosmtpd.controller import Controller
+
+from exporter.simulator.simulation import Simulation, mixed_fleet
+from exporter.simulator.stack import Stack, free_port
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.e2e
+
+# How long a condition may take to come true before the test gives up; nothing is measured with it.
+PATIENCE_SECONDS = 120
+
+
+class Mailbox:
+    """Keeps the mails Alertmanager sends."""
+
+    def __init__(self) -> None:
+        self.messages: list[email.message.EmailMessage] = []
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
+        self.messages.append(email.message_from_bytes(envelope.content, policy=email.policy.default))  # type: ignore[arg-type]
+        return "250 OK"
+
+
+class Slack:
+    """Keeps the messages Alertmanager posts, one attachment each."""
+
+    def __init__(self) -> None:
+        self.attachments: list[dict[str, Any]] = []
+
+    async def receive(self, request: web.Request) -> web.Response:
+        self.attachments += (await request.json())["attachments"]
+        return web.Response(text="ok")
+
+
+class World:
+    """Everything the test looks at."""
+
+    def __init__(
+        self, simulation: Simulation, stack: Stack, slack: Slack, mailbox: Mailbox, exporter: str
+    ) -> None:
+        self.simulation = simulation
+        self.stack = stack
+        self.slack = slack
+        self.mailbox = mailbox
+        self.exporter = exporter
+        self.session = aiohttp.ClientSession()
+
+    async def query(self, expression: str) -> list[dict[str, Any]]:
+        url = f"http://{self.stack.prometheus}/api/v1/query"
+        async with self.session.get(url, params={"query": expression}) as response:
+            return (await response.json())["data"]["result"]  # type: ignore[no-any-return]
+
+    async def targets(self) -> list[dict[str, Any]]:
+        async with self.session.get(f"http://{self.stack.prometheus}/api/v1/targets") as response:
+            return (await response.json())["data"]["activeTargets"]  # type: ignore[no-any-return]
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not await condition():
+            await asyncio.sleep(0.2)
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    slack, mailbox = Slack(), Mailbox()
+    async with contextlib.AsyncExitStack() as opened:
+        simulation = await opened.enter_async_context(Simulation(mixed_fleet(6)))
+        app = web.Application()
+        app.router.add_post("/slack", slack.receive)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        opened.push_async_callback(runner.cleanup)
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        smtp = Controller(mailbox, hostname="127.0.0.1", port=free_port())
+        smtp.start()
+        opened.callback(smtp.stop)
+
+        config = simulation.configuration(
+            poll_interval_seconds=1, timeout_seconds=0.8, min_interval_seconds=0.1
+        )
+        config["breaker"] = {"vnish": {"timeout_seconds": 2}}
+        config["alerts"] = {"thresholds": {"offline_duration_minutes": 0.1}}
+        config["prohashing"]["sync_interval_seconds"] = 1
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+        exporter = f"127.0.0.1:{free_port()}"
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "exporter", "serve"),
+            f"--config.file={tmp_path / 'config.yaml'}",
+            f"--web.listen-address={exporter}",
+            cwd=ROOT,
+            env=dict(os.environ),
+        )
+
+        async def end() -> None:
+            process.terminate()
+            assert await process.wait() == 0, "the exporter stops cleanly"
+
+        opened.push_async_callback(end)
+
+        def faster(settings: dict[str, Any]) -> None:
+            settings["global"] = {
+                "scrape_interval": "1s",
+                "scrape_timeout": "1s",
+                "evaluation_interval": "1s",
+            }
+            for job in settings["scrape_configs"]:
+                for discovery in job.get("http_sd_configs", []):
+                    discovery["refresh_interval"] = "1s"
+
+        def sooner(settings: dict[str, Any]) -> None:
+            settings["route"] |= {"group_wait": "2s", "group_interval": "3s"}
+
+        stack = Stack(
+            ROOT,
+            tmp_path,
+            exporter=exporter,
+            slack_url=f"http://127.0.0.1:{runner.addresses[0][1]}/slack",
+            smtp=f"127.0.0.1:{smtp.port}",
+            edit_prometheus=faster,
+            edit_alertmanager=sooner,
+        )
+        opened.push_async_callback(stack.stop)
+        await stack.start()
+        made = World(simulation, stack, slack, mailbox, exporter)
+        opened.push_async_callback(made.session.close)
+        yield made
+
+
+async def test_a_pulled_plug_is_one_message_and_a_mail_and_its_end_another(world: World) -> None:
+    async def all_up() -> bool:
+        targets = await world.targets()
+        # Six miners, the pool, the exporter, Prometheus and Alertmanager.
+        return len(targets) == 10 and all(target["health"] == "up" for target in targets)
+
+    await eventually(all_up)
+    miners = [target for target in await world.targets() if target["scrapePool"] == "minefleet-miners"]
+    assert {target["labels"]["instance"] for target in miners} == set(world.simulation.miners)
+    assert all(target["labels"]["site"] == "barn1" for target in miners)
+    assert {target["scrapeInterval"] for target in miners} == {"1000ms"}
+    assert {target["scrapeTimeout"] for target in miners} == {"1000ms"}
+
+    async def earning() -> bool:
+        return len(await world.query("instance:minefleet_revenue_usd_per_day:estimate > 0")) == 6
+
+    await eventually(earning)
+    assert world.slack.attachments == []
+
+    victim = "barn1-l9-02"
+    await world.simulation.inject(victim, "unplugged")
+
+    async def told() -> bool:
+        return bool(world.slack.attachments) and bool(world.mailbox.messages)
+
+    await eventually(told)
+    [up] = await world.query(f'vnish_up{{instance="{victim}"}}')
+    assert up["value"][1] == "0"
+    assert await world.query(f'vnish_hashrate_hashes_per_second{{instance="{victim}"}}') == [], (
+        "no frozen value"
+    )
+
+    # Several evaluations and group intervals later it is still one.
+    iterations = 'prometheus_rule_group_iterations_total{rule_group=~".*alerts.*minefleet-miners"}'
+
+    async def evaluated_again() -> bool:
+        return bool(await world.query(f"sum(increase({iterations}[10s])) > 5"))
+
+    await eventually(evaluated_again)
+    async with world.session.get(f"http://{world.stack.alertmanager}/metrics") as response:
+        sent = [
+            line
+            for line in (await response.text()).splitlines()
+            if line.startswith("alertmanager_notifications_total")
+        ]
+    assert 'alertmanager_notifications_total{integration="slack"} 1' in sent
+    assert 'alertmanager_notifications_total{integration="email"} 1' in sent
+
+    [message] = world.slack.attachments
+    assert message["title"] == f"[CRITICAL] barn1: {victim}: A miner does not answer."
+    assert "(connection)" in message["text"]
+    assert "it earned $" in message["text"]
+    assert f"/d/minefleet-fleet?var-instance={victim}" in message["text"]
+    assert message["color"] == "danger"
+    [mail] = world.mailbox.messages
+    assert mail["Subject"] == message["title"]
+    assert mail["To"] == "owner@example.org"
+    text = mail.get_body(preferencelist=("plain",)).get_content()  # type: ignore[union-attr]
+    html = mail.get_body(preferencelist=("html",)).get_content()  # type: ignore[union-attr]
+    assert victim in text
+    assert victim in html
+
+    await world.simulation.repair(victim)
+
+    async def over() -> bool:
+        return len(world.slack.attachments) == 2 and len(world.mailbox.messages) == 2
+
+    await eventually(over)
+    assert world.slack.attachments[1]["title"] == f"[RESOLVED] barn1: {victim}: A miner does not answer."
+    assert world.slack.attachments[1]["color"] == "good"
+    assert world.mailbox.messages[1]["Subject"] == world.slack.attachments[1]["title"]
+    [up] = await world.query(f'vnish_up{{instance="{victim}"}}')
+    assert up["value"][1] == "1"

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.errors import ProbeError, Reason
+from exporter.fields import Fields, decode, items
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'\xef\xbb\xbf{"a":1}', b'{"a":1}\x00', b'  {"a":1}\n', b'{"a":1,"b":"\x01"}', b'{"a":1,"b":"\xe9"}'],
+)
+def test_what_firmware_is_known_to_send_is_read(body: bytes) -> None:
+    assert decode(body)["a"] == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<!doctype html><html></html>",
+        b'{"a":',
+        b"{'a':1}",
+        b"[" * 100_000,
+        b'{"a":' * 50_000,
+        b'{"a": ' + b"9" * 10_000 + b"}",
+        b"\xff\xfe",
+        b"nul",
+    ],
+)
+def test_anything_else_is_not_json(body: bytes) -> None:
+    with pytest.raises(ProbeError) as caught:
+        decode(body)
+    assert caught.value.reason is Reason.NOT_JSON
+
+
+def test_a_refusal_does_not_quote_the_device() -> None:
+    with pytest.raises(ProbeError) as caught:
+        decode(b'{"password": hunter2}')
+    assert "hunter2" not in str(caught.value)
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_raise_anything_else(body: bytes) -> None:
+    with contextlib.suppress(ProbeError):
+        decode(body)
+
+
+def test_numbers_are_numbers_and_nothing_else() -> None:
+    odd: Counter[str] = Counter()
+    data = json.loads('{"i":1,"f":2.5,"t":true,"s":"3","n":null,"nan":NaN,"inf":Infinity,"big":1e999,"o":{}}')
+    fields = Fields({**data, "huge": 10**400}, "x", odd)
+    assert fields.number("i") == 1.0
+    assert fields.number("f") == 2.5
+    assert fields.number("n") is None
+    assert fields.number("missing") is None
+    assert not odd
+    for key in ("t", "s", "nan", "inf", "big", "o", "huge"):
+        assert fields.number(key) is None
+    assert odd == Counter({f"x.{key}": 1 for key in ("t", "s", "nan", "inf", "big", "o", "huge")})
+
+
+def test_an_unknown_choice_is_kept_cleaned_and_counted() -> None:
+    odd: Counter[str] = Counter()
+    fields = Fields({"state": "thaw\ning" + "x" * 100}, "status", odd)
+    state = fields.choice("state", ("mining",))
+    assert state is not None
+    assert state.startswith("thawing")
+    assert len(state) == 32
+    assert odd == {"status.state": 1}
+
+
+def test_lists_are_bounded() -> None:
+    odd: Counter[str] = Counter()
+    assert len(list(items([{}] * 1000, "x", odd, most=10))) == 10
+    assert odd == {"x": 1}
+
+
+@given(JSON)
+def test_no_json_raises(data: object) -> None:
+    odd: Counter[str] = Counter()
+    fields = Fields(data, "x", odd)
+    for key in [*fields.keys(), "missing"]:
+        fields.number(key)
+        fields.numeral(key)
+        fields.text(key)
+        fields.flag(key)
+        fields.choice(key, ())
+        list(fields.objects(key))
+        fields.object(key).number("a")
+    assert all(path.startswith("x") for path in odd)
