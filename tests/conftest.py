@@ -111,7 +111,7 @@ async def serve_site(
         path.write_text(yaml.safe_dump(config))
         runtime = Runtime(path, load(path, environ or {}), Outgoing(session), environ or {})
         server = TestServer(create_app(runtime, web_config))
-        await server.start_server(handler_cancellation=True)
+        await server.start_server()
         async with TestClient(server) as client:
             yield Site(simulation, runtime, client)
 

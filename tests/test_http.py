@@ -1,0 +1,371 @@
+"""Outgoing HTTP against real sockets: policy, caps, redirects, retries, deadlines."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import ipaddress
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.errors import ProbeError, Reason
+from exporter.http import Client, Endpoint, Outgoing, Policy, address_of, tls_settings
+
+LOOPBACK = Policy((ipaddress.ip_network("127.0.0.0/8"),))
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Serve = Callable[[Handler], Awaitable[Endpoint]]
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    servers: list[TestServer] = []
+
+    async def start(handler: Handler) -> Endpoint:
+        app = web.Application()
+        app.router.add_route("*", "/{tail:.*}", handler)
+        server = TestServer(app, host="127.0.0.1")
+        await server.start_server()
+        servers.append(server)
+        assert server.port
+        return Endpoint("http", "127.0.0.1", server.port)
+
+    yield start
+    for server in servers:
+        await server.close()
+
+
+def client(
+    outgoing: Outgoing,
+    endpoint: Endpoint,
+    *,
+    policy: Policy = LOOPBACK,
+    seconds: float = 30,
+    retries: int = 0,
+    max_bytes: int = 1 << 20,
+) -> Client:
+    deadline = outgoing.clock() + seconds
+    return Client(outgoing, endpoint, policy, deadline, retries=retries, max_bytes=max_bytes)
+
+
+async def refusal(one: Client, path: str = "/x") -> ProbeError:
+    with pytest.raises(ProbeError) as caught:
+        await one.get_json(path)
+    return caught.value
+
+
+async def test_json_is_read_and_the_step_recorded(outgoing: Outgoing, serve: Serve) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({"a": 1})
+
+    one = client(outgoing, await serve(answer))
+    assert await one.get_json("/x") == {"a": 1}
+    [step] = one.steps
+    assert (step.method, step.path, step.status, step.bytes, step.problem) == ("GET", "/x", 200, 8, "")
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (401, Reason.UNAUTHORISED),
+        (403, Reason.UNAUTHORISED),
+        (404, Reason.HTTP_STATUS),
+        (500, Reason.HTTP_STATUS),
+        (204, Reason.HTTP_STATUS),
+        (302, Reason.HTTP_STATUS),
+    ],
+)
+async def test_a_status_is_a_failure_and_never_tried_again(
+    outgoing: Outgoing, serve: Serve, status: int, reason: Reason
+) -> None:
+    asked = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.Response(status=status, headers={"Location": "/elsewhere"})
+
+    error = await refusal(client(outgoing, await serve(answer), retries=3))
+    assert error.reason is reason
+    assert asked == ["/x"]
+
+
+async def test_html_with_status_200_is_not_an_answer(outgoing: Outgoing, serve: Serve) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(text="<html>hello</html>", content_type="text/html")
+
+    error = await refusal(client(outgoing, await serve(answer)))
+    assert error.reason is Reason.NOT_JSON
+    assert "hello" not in error.detail
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+async def test_an_answer_over_the_cap_is_dropped_at_the_cap(
+    outgoing: Outgoing, serve: Serve, compressed: bool
+) -> None:
+    body = b"[" + b"0," * 2_000_000 + b"0]"
+    packed = gzip.compress(body)
+
+    async def answer(_: web.Request) -> web.Response:
+        if compressed:
+            return web.Response(body=packed, headers={"Content-Encoding": "gzip"})
+        return web.Response(body=body)
+
+    error = await refusal(client(outgoing, await serve(answer), max_bytes=100_000))
+    assert error.reason is Reason.BAD_SHAPE
+    assert "100000 bytes" in error.detail
+
+
+async def test_a_compressed_answer_under_the_cap_is_read(outgoing: Outgoing, serve: Serve) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=gzip.compress(b'{"a":1}'), headers={"Content-Encoding": "gzip"})
+
+    assert await client(outgoing, await serve(answer)).get_json("/x") == {"a": 1}
+
+
+async def test_nobody_listening_is_tried_again_while_time_is_left(outgoing: Outgoing) -> None:
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    outgoing.sleep = sleep
+    # Port 1 of this address: nothing listens below 1024 unless root made it.
+    one = client(outgoing, Endpoint("http", "127.200.200.200", 1), retries=3)
+    error = await refusal(one)
+    assert error.reason is Reason.CONNECTION
+    assert "refused" in error.detail.lower()
+    assert len(one.steps) == 4
+    assert pauses[0] < pauses[1] < pauses[2]
+
+
+async def test_no_retry_begins_after_the_deadline(outgoing: Outgoing) -> None:
+    one = client(outgoing, Endpoint("http", "127.200.200.200", 1), retries=5, seconds=0.1)
+    assert (await refusal(one)).reason in (Reason.CONNECTION, Reason.TIMEOUT)
+    assert len(one.steps) < 6
+
+
+async def test_a_reset_in_the_middle_is_a_connection_failure_and_is_tried_again(
+    outgoing: Outgoing, serve: Serve
+) -> None:
+    asked = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(1)
+        if len(asked) > 1:
+            return web.json_response({"a": 1})
+        response = web.StreamResponse(headers={"Content-Length": "100"})
+        await response.prepare(request)
+        await response.write(b'{"a":')
+        assert request.transport
+        request.transport.abort()
+        return response
+
+    one = client(outgoing, await serve(answer), retries=1)
+    assert await one.get_json("/x") == {"a": 1}
+    assert "closed" in one.steps[0].problem
+
+
+async def test_a_hanging_answer_ends_at_the_deadline(outgoing: Outgoing, serve: Serve) -> None:
+    released = asyncio.Event()
+
+    async def answer(_: web.Request) -> web.Response:
+        await released.wait()
+        return web.Response()
+
+    one = client(outgoing, await serve(answer), seconds=0.05, retries=3)
+    assert (await refusal(one)).reason is Reason.TIMEOUT
+    assert len(one.steps) == 1
+
+
+async def test_a_deadline_that_is_over_asks_nothing(outgoing: Outgoing, serve: Serve) -> None:
+    asked = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.json_response({})
+
+    assert (await refusal(client(outgoing, await serve(answer), seconds=-1))).reason is Reason.TIMEOUT
+    assert asked == []
+
+
+async def test_garbage_instead_of_http_is_a_connection_failure(outgoing: Outgoing) -> None:
+    async def garble(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"\x00\x01 not http at all\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(garble, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        error = await refusal(client(outgoing, Endpoint("http", "127.0.0.1", port)))
+    assert error.reason is Reason.CONNECTION
+    assert error.detail == "/x: the answer is not valid HTTP"
+
+
+@pytest.mark.parametrize("header", [b"X-Long: " + b"a" * 20_000, b"\r\n".join(b"X: y" for _ in range(2000))])
+async def test_endless_headers_are_refused(outgoing: Outgoing, header: bytes) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n" + header + b"\r\nContent-Length: 2\r\n\r\n{}")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        assert (
+            await refusal(client(outgoing, Endpoint("http", "127.0.0.1", port)))
+        ).reason is Reason.CONNECTION
+
+
+async def test_an_address_outside_the_networks_is_refused_before_anything_is_sent(
+    outgoing: Outgoing, serve: Serve
+) -> None:
+    asked = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.json_response({})
+
+    policy = Policy((ipaddress.ip_network("127.9.0.0/16"),))
+    assert (await refusal(client(outgoing, await serve(answer), policy=policy))).reason is Reason.REFUSED
+    assert asked == []
+
+
+async def test_a_name_is_judged_by_where_it_leads_and_pinned_there(serve: Serve) -> None:
+    hosts = []
+
+    async def answer(request: web.Request) -> web.Response:
+        hosts.append(request.headers["Host"])
+        return web.json_response({})
+
+    endpoint = await serve(answer)
+    found = {
+        "good.test": ["127.0.0.1"],
+        "evil.test": ["203.0.113.7"],
+        "mixed.test": ["203.0.113.7", "127.0.0.1"],
+    }
+
+    async def lookup(host: str) -> list[str]:
+        if host not in found:
+            raise OSError
+        return found[host]
+
+    async with Outgoing.open_session() as session:
+        outgoing = Outgoing(session, lookup=lookup)
+        for host in ("good.test", "mixed.test"):
+            assert await client(outgoing, Endpoint("http", host, endpoint.port)).get_json("/x") == {}
+        assert hosts == [f"good.test:{endpoint.port}", f"mixed.test:{endpoint.port}"]
+        error = await refusal(client(outgoing, Endpoint("http", "evil.test", endpoint.port)))
+        assert error.reason is Reason.REFUSED
+        error = await refusal(client(outgoing, Endpoint("http", "nowhere.test", endpoint.port)))
+        assert error.reason is Reason.CONNECTION
+    assert len(hosts) == 2
+
+
+async def test_proxies_of_the_environment_are_not_used(
+    monkeypatch: pytest.MonkeyPatch, outgoing: Outgoing, serve: Serve
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({})
+
+    assert await client(outgoing, await serve(answer)).get_json("/x") == {}
+
+
+async def test_no_cookie_comes_back(outgoing: Outgoing, serve: Serve) -> None:
+    seen = []
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append(request.headers.get("Cookie"))
+        response = web.json_response({})
+        response.set_cookie("id", "1")
+        return response
+
+    one = client(outgoing, await serve(answer))
+    await one.get_json("/x")
+    await one.get_json("/x")
+    assert seen == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "port"),
+    [
+        ("192.0.2.1", "192.0.2.1", 80),
+        ("192.0.2.1:8080", "192.0.2.1:8080", 8080),
+        ("http://192.0.2.1", "192.0.2.1", 80),
+        ("https://192.0.2.1", "https://192.0.2.1", 443),
+        ("miner.lan:81", "miner.lan:81", 81),
+        ("Miner.LAN", "miner.lan", 80),
+        ("2001:db8::1", "[2001:db8::1]", 80),
+        ("[2001:db8::1]:81", "[2001:db8::1]:81", 81),
+        ("http://relay:3000/base/", "http://relay:3000/base", 3000),
+    ],
+)
+def test_endpoints(text: str, shown: str, port: int) -> None:
+    endpoint = Endpoint.parse(text)
+    assert str(endpoint) == shown
+    assert endpoint.port == port
+    assert Endpoint.parse(str(endpoint)) == endpoint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a b",
+        "http://",
+        "ftp://192.0.2.1",
+        "user:pw@192.0.2.1",
+        "192.0.2.1:0",
+        "192.0.2.1:99999",
+        "192.0.2.1?x=1",
+        "192.0.2.1#x",
+        "http://192.0.2.1\r\nX: y",
+        "10.1",
+        "2130706433",
+        "0x7f000001",
+        "-x",
+        "mïner",
+        "%31.2.3.4",
+        "x" * 600,
+    ],
+)
+def test_what_is_no_endpoint(text: str) -> None:
+    with pytest.raises(ValueError, match="expected host"):
+        Endpoint.parse(text)
+
+
+@given(st.text())
+def test_no_text_makes_parsing_fail_otherwise(text: str) -> None:
+    try:
+        endpoint = Endpoint.parse(text)
+    except ValueError as error:
+        assert str(error).startswith("expected host")  # noqa: PT017
+    else:
+        assert 0 < endpoint.port < 65_536
+
+
+def test_an_ipv4_address_in_ipv6_clothes_is_judged_as_ipv4() -> None:
+    address = address_of("::ffff:203.0.113.7")
+    assert address == ipaddress.ip_address("203.0.113.7")
+    assert not LOOPBACK.allows(address)
+
+
+def test_tls_settings_refuse_what_cannot_verify() -> None:
+    assert tls_settings(ca_file=None, fingerprint=None) is True
+    assert isinstance(tls_settings(ca_file=None, fingerprint="AB:" * 31 + "AB"), aiohttp.Fingerprint)
+    with pytest.raises(ValueError, match="64 hexadecimal digits"):
+        tls_settings(ca_file=None, fingerprint="abcd")
+    with pytest.raises(ValueError, match="readable file of certificates"):
+        tls_settings(ca_file="/nonexistent", fingerprint=None)
+
+
+def test_the_default_clock_is_monotonic() -> None:
+    assert Outgoing.__init__.__kwdefaults__["clock"] is time.monotonic

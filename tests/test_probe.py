@@ -1,0 +1,303 @@
+"""The path of a scrape: single flight, reuse, breaker, cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+
+import pytest
+
+from exporter import catalogue as c
+from exporter.breaker import Breaker, State
+from exporter.errors import ProbeError, Reason
+from exporter.exposition import Page
+from exporter.http import Step
+from exporter.pools.reading import PoolReading, Profitability
+from exporter.probe import Budget, Look, MinerReader, PoolReader
+from exporter.vnish.reading import Identity, MinerReading
+from tests.conftest import FakeClock
+
+
+@dataclass
+class FakeClient:
+    """All a source needs that asks nothing of the network."""
+
+    deadline: float
+    steps: list[Step] = field(default_factory=list)
+
+
+@dataclass
+class Source:
+    """Answers with what it is told to, once it is let go."""
+
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    error: Exception | None = None
+    asked: int = 0
+    cancelled: int = 0
+
+    async def read(self, client: FakeClient) -> MinerReading:
+        self.asked += 1
+        try:
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        if self.error:
+            raise self.error
+        return MinerReading(Identity("v1"), hashrate=1e9, unexpected=Counter({"x": 1}))
+
+
+def make(source: Source, clock: FakeClock, *, reuse: float = 0.0) -> MinerReader:
+    return MinerReader(
+        "m",
+        breaker=Breaker(3, 30.0, clock),
+        open_client=FakeClient,  # type: ignore[arg-type]
+        read=source.read,  # type: ignore[arg-type]
+        clock=clock,
+        reuse_seconds=reuse,
+        reuse_failure_seconds=reuse,
+    )
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_many_who_ask_at_once_share_one_reading(clock: FakeClock) -> None:
+    source = Source()
+    reader = make(source, clock)
+    looks = [asyncio.create_task(reader.look(clock() + 10)) for _ in range(20)]
+    await settle()
+    source.gate.set()
+    done = await asyncio.gather(*looks)
+    assert source.asked == 1
+    assert all(look is done[0] for look in done)
+
+
+async def test_a_young_reading_is_served_again(clock: FakeClock) -> None:
+    source = Source()
+    source.gate.set()
+    reader = make(source, clock, reuse=5)
+    first = await reader.look(clock() + 10)
+    clock.advance(4.9)
+    assert await reader.look(clock() + 10) is first
+    clock.advance(0.2)
+    assert await reader.look(clock() + 10) is not first
+    assert source.asked == 2
+
+
+async def test_one_who_gives_up_leaves_the_reading_to_the_others(clock: FakeClock) -> None:
+    source = Source()
+    reader = make(source, clock)
+    impatient = asyncio.create_task(reader.look(clock() + 10))
+    patient = asyncio.create_task(reader.look(clock() + 10))
+    await settle()
+    impatient.cancel()
+    await settle()
+    source.gate.set()
+    assert (await patient).up
+    assert source.cancelled == 0
+
+
+async def test_when_nobody_waits_any_more_the_request_is_dropped_and_nobody_is_blamed(
+    clock: FakeClock,
+) -> None:
+    source = Source()
+    reader = make(source, clock)
+    for _ in range(5):
+        task = asyncio.create_task(reader.look(clock() + 10))
+        await settle()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await settle()
+    assert source.cancelled == 5
+    assert reader.breaker.state is State.CLOSED
+    assert not reader.busy
+
+
+async def test_a_joined_reading_does_not_hold_a_shorter_deadline_up(clock: FakeClock) -> None:
+    source = Source()
+    reader = make(source, clock)
+    first = asyncio.create_task(reader.look(clock() + 10))
+    await settle()
+    look = await reader.look(clock() + 0.01)
+    assert look.error
+    assert look.error.reason is Reason.TIMEOUT
+    assert reader.breaker.state is State.CLOSED
+    source.gate.set()
+    assert (await first).up
+
+
+async def test_failures_open_the_breaker_and_then_nothing_is_asked(clock: FakeClock) -> None:
+    source = Source(error=ProbeError(Reason.TIMEOUT, "late"))
+    source.gate.set()
+    reader = make(source, clock)
+    for _ in range(3):
+        await reader.look(clock() + 10)
+    assert reader.breaker.state is State.OPEN
+    look = await reader.look(clock() + 10)
+    assert look.error
+    assert look.error.reason is Reason.CIRCUIT_OPEN
+    assert source.asked == 3
+    clock.advance(30)
+    source.error = None
+    assert (await reader.look(clock() + 10)).up
+    assert source.asked == 4
+    assert reader.breaker.state is State.CLOSED
+
+
+async def test_a_refused_address_is_not_the_targets_failure(clock: FakeClock) -> None:
+    source = Source(error=ProbeError(Reason.REFUSED, "outside"))
+    source.gate.set()
+    reader = make(source, clock)
+    for _ in range(5):
+        await reader.look(clock() + 10)
+    assert reader.breaker.state is State.CLOSED
+
+
+async def test_a_defect_of_ours_is_a_failed_probe_and_an_error_in_the_log(
+    clock: FakeClock, quiet_logs: list[dict[str, object]]
+) -> None:
+    source = Source(error=KeyError("hashrate"))
+    source.gate.set()
+    look = await make(source, clock).look(clock() + 10)
+    assert look.error
+    assert look.error.reason is Reason.BAD_SHAPE
+    assert [event["event"] for event in quiet_logs if event["log_level"] == "error"] == [
+        "defect while reading"
+    ]
+
+
+async def test_the_log_has_a_line_for_each_change_and_none_for_a_scrape(
+    clock: FakeClock, quiet_logs: list[dict[str, object]]
+) -> None:
+    source = Source()
+    source.gate.set()
+    reader = make(source, clock)
+    for error in (None, None, ProbeError(Reason.CONNECTION, "refused"), None, None):
+        for _ in range(4):
+            source.error = error
+            await reader.look(clock() + 10)
+            clock.advance(40)
+    lines = [(e["event"], e.get("reason")) for e in quiet_logs if e["log_level"] != "debug"]
+    assert lines == [("target down", "connection"), ("target up again", None)]
+
+
+async def test_a_failed_probe_shows_why_and_no_value(clock: FakeClock) -> None:
+    source = Source()
+    source.gate.set()
+    reader = make(source, clock)
+    await reader.look(clock() + 10)
+    source.error = ProbeError(Reason.HTTP_STATUS, "500")
+    page = reader.page(await reader.look(clock() + 10))
+    assert page.value(c.UP) == 0.0
+    assert page.value(c.HASHRATE) is None
+    assert page.value(c.SCRAPE_FAILURE, "http_status") == 1.0
+    assert page.value(c.SCRAPE_FAILURE, "timeout") == 0.0
+    assert page.value(c.BREAKER_STATE, "closed") == 1.0
+
+
+async def test_counters_of_a_look_count_once_however_often_it_is_served(clock: FakeClock) -> None:
+    source = Source()
+    source.gate.set()
+    reader = make(source, clock, reuse=100)
+    look = await reader.look(clock() + 10)
+    for _ in range(3):
+        page = reader.page(look)
+    assert page.value(c.UNEXPECTED, "x") == 1.0
+
+
+class Pool:
+    """A pool source that answers or fails."""
+
+    def __init__(self) -> None:
+        self.error: ProbeError | None = None
+
+    async def read(self, _: FakeClient) -> PoolReading:
+        if self.error:
+            raise self.error
+        return PoolReading([Profitability("scrypt", timestamp=5000.0, usd=1e-14)])
+
+
+def make_pool(pool: Pool, clock: FakeClock, wall: FakeClock, budget: Budget | None = None) -> PoolReader:
+    return PoolReader(
+        "pool",
+        breaker=Breaker(5, 60.0, clock),
+        open_client=FakeClient,
+        read=pool.read,
+        clock=clock,
+        reuse_seconds=60,
+        reuse_failure_seconds=0,
+        budget=budget or Budget(4500, clock),
+        max_age=600.0,
+        wall_clock=wall,
+    )
+
+
+async def test_the_last_good_figures_are_shown_while_young_and_beside_a_zero() -> None:
+    clock, wall = FakeClock(), FakeClock(5010)
+    pool = Pool()
+    reader = make_pool(pool, clock, wall)
+    assert reader.page(await reader.look(clock() + 5)).value(c.MINING_POOL_USD, "scrypt") == 1e-14
+    pool.error = ProbeError(Reason.CONNECTION, "gone")
+    for one in (clock, wall):
+        one.advance(300)
+    page = reader.page(await reader.look(clock() + 5))
+    assert page.value(c.MINING_POOL_UP) == 0.0
+    assert page.value(c.MINING_POOL_USD, "scrypt") == 1e-14
+    assert page.value(c.MINING_POOL_DATA_TIMESTAMP, "profitability") == 5000.0
+    assert page.value(c.MINING_POOL_LAST_SUCCESS) == 5010.0
+    for one in (clock, wall):
+        one.advance(301)
+    page = reader.page(await reader.look(clock() + 5))
+    assert page.value(c.MINING_POOL_USD, "scrypt") is None
+    assert page.value(c.MINING_POOL_LAST_SUCCESS) == 5010.0
+
+
+async def test_figures_a_relay_serves_for_ever_are_withheld_when_old_but_dated() -> None:
+    clock, wall = FakeClock(), FakeClock(5000 + 601)
+    reader = make_pool(Pool(), clock, wall)
+    page = reader.page(await reader.look(clock() + 5))
+    assert page.value(c.MINING_POOL_UP) == 1.0
+    assert page.value(c.MINING_POOL_USD, "scrypt") is None
+    assert page.value(c.MINING_POOL_DATA_TIMESTAMP, "profitability") == 5000.0
+
+
+async def test_a_date_in_the_future_is_dropped_and_counted_once() -> None:
+    clock, wall = FakeClock(), FakeClock(5000 - 4000)
+    reader = make_pool(Pool(), clock, wall)
+    look = await reader.look(clock() + 5)
+    for _ in range(3):
+        page = reader.page(look)
+    assert page.value(c.MINING_POOL_USD, "scrypt") is None
+    assert page.value(c.MINING_POOL_IMPLAUSIBLE, c.MINING_POOL_ALGORITHM_TIMESTAMP.name) == 1.0
+
+
+def test_the_budget_is_never_exceeded_in_any_hour(clock: FakeClock) -> None:
+    budget = Budget(10, clock)
+    spent: list[float] = []
+    for _ in range(2000):
+        clock.advance(7)
+        try:
+            budget.spend()
+        except ProbeError as error:
+            assert error.reason is Reason.BUDGET_SPENT  # noqa: PT017
+        else:
+            spent.append(clock())
+    assert len(spent) > 30
+    assert all(later - earlier >= 3600 for earlier, later in zip(spent, spent[10:], strict=False))
+    assert budget.spent == len(spent)
+
+
+async def test_a_look_that_was_never_read_has_the_probes_series_only(clock: FakeClock) -> None:
+    page: Page = make(Source(), clock).page(Look(clock(), error=ProbeError(Reason.TIMEOUT, "x")))
+    names = {metric.name for metric, _ in page.families()}
+    assert names == {
+        "vnish_up",
+        "vnish_scrape_duration_seconds",
+        "vnish_scrape_failure",
+        "vnish_breaker_state",
+    }
