@@ -347,7 +347,7 @@ def test_no_text_makes_parsing_fail_otherwise(text: str) -> None:
     try:
         endpoint = Endpoint.parse(text)
     except ValueError as error:
-        assert str(error).startswith("expected host")  # noqa: PT017
+        assert str(error).startswith("expected host")
     else:
         assert 0 < endpoint.port < 65_536
 

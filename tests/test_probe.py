@@ -284,7 +284,7 @@ def test_the_budget_is_never_exceeded_in_any_hour(clock: FakeClock) -> None:
         try:
             budget.spend()
         except ProbeError as error:
-            assert error.reason is Reason.BUDGET_SPENT  # noqa: PT017
+            assert error.reason is Reason.BUDGET_SPENT
         else:
             spent.append(clock())
     assert len(spent) > 30

@@ -149,12 +149,12 @@ class _Checker:
             listen = (str(endpoint.address or endpoint.host), endpoint.port)
             if listen in listens:
                 self._fault(where, f"expected each miner once, found it at {_dotted(listens[listen])} too")
-            listens.setdefault(listen, where)
-            if miner.instance in names:
+            elif miner.instance in names:
                 self._fault(
                     (*path, "name") if miner.name else where,
                     f"expected a name of its own, found it at {_dotted(names[miner.instance])} too",
                 )
+            listens.setdefault(listen, where)
             names.setdefault(miner.instance, path)
             try:
                 miner.thresholds.over(root.alerts.thresholds)
@@ -166,7 +166,7 @@ class _Checker:
         for name, settings in pools.items():
             if (settings.name or name) in taken:
                 self._fault((name, "name"), "expected a name of its own, found it at a miner too")
-        if not taken and not pools and not root.fleet.allowed_networks:
+        if not (taken or pools or root.fleet.allowed_networks or self._faults):
             self._fault(("fleet",), "expected miner_ips, miners or allowed_networks, found none of them")
 
     def _fault(self, path: KeyPath, text: str, line: int | None = None) -> None:

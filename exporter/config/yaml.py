@@ -50,19 +50,20 @@ class Document:
 def parse(text: str, environ: Mapping[str, str]) -> Document:
     """Read one YAML document; every fault is collected, none raised."""
     document = Document()
-    loader = _Loader(text)
     try:
-        node = loader.get_single_node()
-        if node is not None:
-            document.data = _Builder(loader, document, environ).build(node, ())
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            if node is not None:
+                document.data = _Builder(loader, document, environ).build(node, ())
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = mark.line + 1 if mark else None
         document.faults.append(((), line, f"expected YAML, found a mistake: {error.problem}"))
     except (yaml.YAMLError, RecursionError):
         document.faults.append(((), None, "expected YAML, found text that is none"))
-    finally:
-        loader.dispose()
     return document
 
 

@@ -1,0 +1,367 @@
+"""The configuration file: what is understood, and the exact line for each mistake."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from exporter.config.load import ConfigError, load
+from exporter.config.schema import Config
+
+GOOD = """\
+fleet:
+  miner_ips: ["192.0.2.100", "192.0.2.101:8080"]
+  miners:
+    - address: https://192.0.2.102
+      name: barn1-l9-03
+      worker: barn1-l9-03
+      labels: {site: barn1, rack: "3"}
+      power_watts: 3400
+      thresholds: {temperature_critical: 85}
+    - {address: miner.lan, api: simple, algorithm: scrypt}
+  allowed_networks: ["192.0.2.0/24", "2001:db8::/32"]
+  poll_interval_seconds: 15
+prohashing:
+  api_key: "${KEY}"
+  sync_interval_seconds: 120
+economics: {electricity_usd_per_kwh: 0.08}
+breaker: {vnish: {failure_threshold: 4}, prohashing: {timeout_seconds: 90}}
+logging: {level: debug}
+"""
+
+
+def read(tmp_path: Path, text: str, **environ: str) -> Config:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    return load(path, environ)
+
+
+def faults(tmp_path: Path, text: str, **environ: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        read(tmp_path, text, **environ)
+    return [fault.replace(str(tmp_path), "") for fault in caught.value.faults]
+
+
+def test_a_whole_file_is_understood(tmp_path: Path) -> None:
+    config = read(tmp_path, GOOD, KEY="s3cret")
+    assert [miner.instance for miner in config.fleet.all_miners()] == [
+        "192.0.2.100",
+        "192.0.2.101:8080",
+        "barn1-l9-03",
+        "miner.lan",
+    ]
+    assert config.fleet.miners[0].thresholds.over(config.root.alerts.thresholds).temperature_critical == 85
+    assert config.breaker("vnish") == (4, 30.0)
+    assert config.breaker("prohashing") == (5, 90.0)
+    assert config.root.logging.level == "DEBUG"
+    assert config.pools["prohashing"].sync_interval_seconds == 120
+    assert config.pools["prohashing"].api_key == SecretStr("s3cret")  # type: ignore[attr-defined]
+    assert config.scrape_timeout_seconds == 10.5
+
+
+def test_defaults(tmp_path: Path) -> None:
+    config = read(tmp_path, "fleet: {miner_ips: [192.0.2.1]}")
+    assert config.breaker("vnish") == (3, 30.0)
+    assert config.breaker("prohashing") == (5, 60.0)
+    assert config.server.listen == "127.0.0.1:10777"
+    assert config.fleet.max_response_bytes == 4 * 1024 * 1024
+    assert config.pools == {}
+    assert config.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", ": expected sections such as fleet, found an empty file"),
+        ("- a", ": expected sections such as fleet, found a list"),
+        (
+            "fleet: [",
+            ":1: expected YAML, found a mistake: expected the node content, but found '<stream end>'",
+        ),
+        ("fleet: {}", ":1: fleet: expected miner_ips, miners or allowed_networks, found none of them"),
+        ("fleeet: {}\nfleet: {miner_ips: [192.0.2.1]}", ":1: fleeet: unknown key; did you mean fleet?"),
+        (
+            "fleet: {miner_ips: [192.0.2.1], timeout: 5}",
+            ":1: fleet.timeout: unknown key; did you mean timeout_seconds?",
+        ),
+        (
+            "fleet:\n  miner_ips: [192.0.2.1]\n  miner_ips: [192.0.2.2]",
+            ":3: fleet.miner_ips: expected each key once, found it again",
+        ),
+        ("fleet: {miner_ips: 192.0.2.1}", ":1: fleet.miner_ips: expected a list, found '192.0.2.1'"),
+        (
+            "fleet: {miner_ips: [192.0.2.1 x]}",
+            ":1: fleet.miner_ips[0]: expected host[:port], http://host[:port] or https://host[:port],"
+            " found '192.0.2.1 x'",
+        ),
+        (
+            "fleet: {miner_ips: [http://192.0.2.1/cgi]}",
+            ":1: fleet.miner_ips[0]: expected host[:port], http://host[:port] or https://host[:port],"
+            " found 'http://192.0.2.1/cgi'",
+        ),
+        (
+            "fleet:\n  miner_ips:\n    - 192.0.2.1\n    - 192.0.2.1:80",
+            ":4: fleet.miner_ips[1]: expected each miner once, found it at fleet.miner_ips[0] too",
+        ),
+        (
+            "fleet: {miner_ips: [miner.lan]}",
+            ":1: fleet.miner_ips[0]: expected an address, or a name with fleet.allowed_networks to say where it"
+            " may lead, found 'miner.lan'",
+        ),
+        ("fleet:\n  miners:\n    - name: a", ":3: fleet.miners[0].address: expected a value, found none"),
+        (
+            "fleet:\n  miners:\n    - {address: 192.0.2.1, name: a}\n    - {address: 192.0.2.2, name: a}",
+            ":4: fleet.miners[1].name: expected a name of its own, found it at fleet.miners[0] too",
+        ),
+        (
+            "fleet: {miners: [{address: 192.0.2.1, name: ' a'}]}",
+            ":1: fleet.miners[0].name: expected printable text without spaces around it, found ' a'",
+        ),
+        (
+            "fleet: {miners: [{address: 192.0.2.1, name: ''}]}",
+            ":1: fleet.miners[0].name: expected text of 1 to 128 characters, found ''",
+        ),
+        (
+            "fleet: {miners: [{address: 192.0.2.1, api: v2}]}",
+            ":1: fleet.miners[0].api: expected 'auto', 'v1' or 'simple', found 'v2'",
+        ),
+        (
+            "fleet: {miners: [{address: 192.0.2.1, labels: {rack: 3}}]}",
+            ":1: fleet.miners[0].labels.rack: expected text, found 3",
+        ),
+        (
+            "fleet: {miners: [{address: 192.0.2.1, labels: {board: x}}]}",
+            ":1: fleet.miners[0].labels: expected a label of your own; 'board' has a meaning already",
+        ),
+        (
+            "fleet: {miners: [{address: 192.0.2.1, labels: {a-b: x}}]}",
+            ":1: fleet.miners[0].labels: expected label names of letters, digits and underscores; 'a-b' is none",
+        ),
+        (
+            "fleet: {miners: [{address: 192.0.2.1, power_watts: -5}]}",
+            ":1: fleet.miners[0].power_watts: expected a number above 0, found -5",
+        ),
+        (
+            "fleet: {miners: [{address: https://192.0.2.1, fingerprint: abc}]}",
+            ":1: fleet.miners[0].fingerprint: expected a SHA-256 fingerprint of 64 hexadecimal digits, found 'abc'",
+        ),
+        (
+            "fleet: {miners: [{address: https://192.0.2.1, ca_file: /nonexistent}]}",
+            ":1: fleet.miners[0].ca_file: expected a readable file of certificates (No such file or directory),"
+            " found '/nonexistent'",
+        ),
+        (
+            "fleet: {miners: [{address: 192.0.2.1, thresholds: {temperature_critical: 70}}]}",
+            ":1: fleet.miners[0].thresholds: expected temperature_warning below temperature_critical with the"
+            " fleet's thresholds, found 80 and 70",
+        ),
+        (
+            "fleet: {allowed_networks: [192.0.2.5/24]}",
+            ":1: fleet.allowed_networks[0]: expected a network such as 192.168.1.0/24, found '192.0.2.5/24'",
+        ),
+        (
+            "fleet: {miner_ips: [192.0.2.1], timeout_seconds: 0}",
+            ":1: fleet.timeout_seconds: expected a number above 0, found 0",
+        ),
+        (
+            "fleet: {miner_ips: [192.0.2.1], timeout_seconds: soon}",
+            ":1: fleet.timeout_seconds: expected a number, found 'soon'",
+        ),
+        (
+            "fleet: {miner_ips: [192.0.2.1], retries: 1.5}",
+            ":1: fleet.retries: expected a whole number, found 1.5",
+        ),
+        (
+            "fleet: {miner_ips: [192.0.2.1], retries: true}",
+            ":1: fleet.retries: expected a whole number, found true",
+        ),
+        (
+            "fleet: {miner_ips: [192.0.2.1], retries: 9}",
+            ":1: fleet.retries: expected a number of at most 5, found 9",
+        ),
+        (
+            "fleet: {miner_ips: [192.0.2.1], collect: {boards: yes}}",
+            ":1: fleet.collect.boards: expected true or false, found 'yes'",
+        ),
+        (
+            "fleet: {miner_ips: [192.0.2.1], poll_interval_seconds: 1:30}",
+            ":1: fleet.poll_interval_seconds: expected a number, found '1:30'",
+        ),
+        (
+            "prohashing: {base_url: localhost:3000}",
+            ":1: prohashing.base_url: expected http://host[:port] or https://host[:port], found 'localhost:3000'",
+        ),
+        (
+            "prohashing: {api_key: '${NOPE}'}",
+            ":1: prohashing.api_key: expected the environment variable NOPE, found it unset",
+        ),
+        (
+            "prohashing: {api_key: '${}'}",
+            ":1: prohashing.api_key: expected ${NAME} with the name of a variable",
+        ),
+        ("prohashing: {api_key: 12345}", ":1: prohashing.api_key: expected text"),
+        ("prohashing: {api_key: ''}", ":1: prohashing.api_key: expected a secret, and it is empty"),
+        (
+            "prohashing: {api_key_file: /nonexistent}",
+            ":1: prohashing.api_key_file: expected a file this user can read",
+        ),
+        (
+            "prohashing: {apikey: x}",
+            ":1: prohashing.apikey: unknown key; did you mean api_key?",
+        ),
+        (
+            "prohashing: {rate_limit_requests_per_hour: 0}",
+            ":1: prohashing.rate_limit_requests_per_hour: expected a number above 0, found 0",
+        ),
+        (
+            "fleet: {miners: [{address: 192.0.2.1, name: prohashing}]}\nprohashing: {}",
+            ":2: prohashing.name: expected a name of its own, found it at a miner too",
+        ),
+        (
+            "fleet: {miner_ips: [192.0.2.1]}\nbreaker: {vnihs: {failure_threshold: 3}}",
+            ":2: breaker.vnihs: unknown key; did you mean vnish?",
+        ),
+        (
+            "fleet: {miner_ips: [192.0.2.1]}\nbreaker: {vnish: {failure_threshold: 0}}",
+            ":2: breaker.vnish.failure_threshold: expected a number above 0, found 0",
+        ),
+        (
+            "fleet: {miner_ips: [192.0.2.1]}\nalerts: {thresholds: {temperature_warning: 95}}",
+            ":2: alerts.thresholds: expected temperature_warning below temperature_critical, found 95 and 90",
+        ),
+        (
+            "fleet: {miner_ips: [192.0.2.1]}\nalerts: {thresholds: {hashrate_drop_percent: 100}}",
+            ":2: alerts.thresholds.hashrate_drop_percent: expected a number below 100, found 100",
+        ),
+        (
+            "fleet: {miner_ips: [192.0.2.1]}\nlogging: {level: loud}",
+            ":2: logging.level: expected 'DEBUG', 'INFO', 'WARNING' or 'ERROR', found 'LOUD'",
+        ),
+        (
+            "fleet: {miner_ips: [192.0.2.1]}\nserver: {listen: localhost}",
+            ":2: server.listen: expected HOST:PORT, found 'localhost'",
+        ),
+        (
+            "fleet: {miner_ips: [192.0.2.1]}\neconomics: {electricity_usd_per_kwh: .inf}",
+            ":2: economics.electricity_usd_per_kwh: expected a number, found '.inf'",
+        ),
+        ("fleet:", ":1: fleet: expected a section of keys, found nothing"),
+    ],
+)
+def test_the_exact_line_for_each_mistake(tmp_path: Path, text: str, line: str) -> None:
+    assert faults(tmp_path, text) == [f"/config.yaml{line}"]
+
+
+def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = "fleet:\n  timeout: 3\n  miner_ips: [192.0.2.1, x y]\n  retries: -1\nloging: {}\n"
+    assert [line.split(": ")[0] for line in faults(tmp_path, text)] == [
+        "/config.yaml:2",
+        "/config.yaml:3",
+        "/config.yaml:4",
+        "/config.yaml:5",
+    ]
+
+
+def test_no_file_and_no_text(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / "none.yaml", {})
+    assert caught.value.faults == [
+        f"{tmp_path}/none.yaml: expected a readable file, found No such file or directory"
+    ]
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="expected UTF-8 text"):
+        load(tmp_path / "binary", {})
+
+
+def test_the_older_shape_is_accepted_with_a_note_for_what_has_moved(tmp_path: Path) -> None:
+    text = (
+        "fleet: {miner_ips: [192.0.2.1]}\n"
+        "database: {url: 'sqlite:///x', password: hunter2}\n"
+        "alerts:\n  email: {to: [a@example.org]}\n  slack: {webhook_url: 'https://example.org/x'}\n"
+        "  thresholds: {temperature_warning: 75}\n"
+    )
+    config = read(tmp_path, text)
+    assert [note.replace(str(tmp_path), "") for note in config.notes] == [
+        "/config.yaml:2: database: accepted and not used: Prometheus stores the history"
+        " (prometheus/prometheus.yml)",
+        "/config.yaml:4: alerts.email: accepted and not used: Alertmanager sends e-mail"
+        " (alertmanager/alertmanager.yml)",
+        "/config.yaml:5: alerts.slack: accepted and not used: Alertmanager writes to Slack"
+        " (alertmanager/alertmanager.yml)",
+    ]
+    assert config.root.alerts.thresholds.temperature_warning == 75
+
+
+def test_numbers_may_come_from_the_environment(tmp_path: Path) -> None:
+    config = read(
+        tmp_path,
+        "fleet: {miner_ips: ['192.0.2.${N}'], timeout_seconds: '${T}', retries: '${R}', collect: {pools: '${P}'}}",
+        N="7",
+        T="2.5",
+        R="3",
+        P="false",
+    )
+    assert config.fleet.miner_ips == ["192.0.2.7"]
+    assert (config.fleet.timeout_seconds, config.fleet.retries) == (2.5, 3)
+    assert config.fleet.collect.pools is False
+
+
+def test_a_value_from_the_environment_cannot_add_keys(tmp_path: Path) -> None:
+    assert faults(tmp_path, "fleet: {miner_ips: ['${X}']}", X="192.0.2.1], retries: [5") == [
+        "/config.yaml:1: fleet.miner_ips[0]: expected host[:port], http://host[:port] or https://host[:port],"
+        " found '192.0.2.1], retries: [5'"
+    ]
+
+
+def test_a_secret_may_be_a_file_beside_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("s3cret\n")
+    config = read(tmp_path, "prohashing: {api_key_file: key}")
+    assert config.pools["prohashing"].key.get_secret_value() == "s3cret"  # type: ignore[attr-defined]
+
+
+def test_a_secret_given_twice_is_a_mistake(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("s3cret")
+    lines = faults(tmp_path, "prohashing: {api_key: hunter2, api_key_file: key}")
+    assert lines == ["/config.yaml:1: prohashing: expected api_key or api_key_file, found both"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "prohashing: {api_key: [hunter2]}",
+        "prohashing: {api_key: {hunter2: 1}}",
+        "prohashing: {api_key: hunter2, sync_interval_seconds: x}",
+        "prohashing: {api_key_file: hunter2}",
+        "prohashing: {api_keys: hunter2}",
+    ],
+)
+def test_no_mistake_shows_a_secret(tmp_path: Path, text: str) -> None:
+    assert "hunter2" not in "".join(faults(tmp_path, text))
+
+
+def test_the_pools_relay_may_be_named_by_its_own_environment(tmp_path: Path) -> None:
+    from exporter.pools import drivers
+
+    config = read(tmp_path, "prohashing: {}")
+    settings = config.pools["prohashing"]
+    environ = {"PROHASHING_SERVER_HOST": "relay", "PROHASHING_SERVER_PORT": "4000"}
+    assert str(drivers()["prohashing"].source(settings, environ).endpoint) == "relay:4000"
+    assert str(drivers()["prohashing"].source(settings, {}).endpoint) == "localhost:3000"
+    with pytest.raises(ConfigError, match="prohashing: expected host"):
+        read(tmp_path, "prohashing: {}", PROHASHING_SERVER_PORT="x y")
+
+
+@given(st.text())
+def test_no_text_raises_anything_but_faults(text: str) -> None:
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory() as directory:
+        path = Path(directory, "config.yaml")
+        path.write_text(text, "utf-8", errors="replace")
+        with contextlib.suppress(ConfigError):
+            load(path, {})
