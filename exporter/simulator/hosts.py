@@ -43,7 +43,9 @@ class Host:
 
     async def start(self) -> None:
         """Listen; a port of 0 becomes the one the system chose."""
-        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), handler_cancellation=True)
+        self._runner = web.ServerRunner(
+            web.Server(self._handle, access_log=None), handler_cancellation=True, shutdown_timeout=0.1
+        )
         await self._runner.setup()
         await self._plug_in()
 
@@ -64,7 +66,7 @@ class Host:
             await self._site.stop()
             self._site = None
             if self._runner and self._runner.server:
-                await self._runner.server.shutdown(0)
+                await self._runner.server.shutdown(0.05)
         elif not down and self._site is None:
             await self._plug_in()
 

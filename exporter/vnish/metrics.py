@@ -13,7 +13,7 @@ from exporter.vnish.reading import Board, MinerReading, Pool
 # What a whole miner of an algorithm can do, in hashes per second. Between the two lies every model from
 # the first of its kind to several times the best of 2026, and no model of one algorithm read in the unit
 # of the other: that mistake is a factor of 1000.
-POSSIBLE_HASHRATE = {"scrypt": (1e7, 2e11), "sha256d": (1e12, 5e15)}
+POSSIBLE_HASHRATE = {"scrypt": (1e8, 2e11), "sha256d": (1e12, 5e15)}
 # A board or miner that does three times its nominal rate is a wrong figure, not a good day.
 MOST_OF_NOMINAL = 3.0
 

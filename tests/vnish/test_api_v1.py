@@ -1,0 +1,356 @@
+"""The real interface: answers to readings, exactly."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from aioresponses import aioresponses
+
+from exporter.errors import ProbeError, Reason
+from exporter.http import Client, Endpoint, Outgoing, Policy
+from exporter.vnish.api_v1 import ApiV1
+from exporter.vnish.reading import MinerReading, Range
+from tests.conftest import FakeClock
+
+BASE = "http://192.0.2.1/api/v1"
+
+INFO: dict[str, Any] = {
+    "miner": "Antminer L9",
+    "model": "l9",
+    "fw_name": "Vnish",
+    "fw_version": "1.2.7",
+    "platform": "aml",
+    "install_type": "nand",
+    "algorithm": "scrypt",
+    "hr_measure": "MH/s",
+    "serial": "N/A",
+    "system": {
+        "mem_total": 233712,
+        "mem_free": 173956,
+        "network_status": {"mac": "02:AB:00:00:00:01", "hostname": "antminer", "dns": []},
+        "uptime": "1 day,  3:58",
+    },
+}
+SUMMARY: dict[str, Any] = {
+    "miner": {
+        "miner_status": {"miner_state": "mining", "miner_state_time": 3564},
+        "hr_stock": 16000.0,
+        "average_hashrate": 17.3,
+        "instant_hashrate": 17.394833,
+        "hr_realtime": 17394.832,
+        "hr_nominal": 17000.0,
+        "hr_average": 17300.5,
+        "pcb_temp": {"min": 36, "max": 50},
+        "chip_temp": {"min": 51, "max": 65},
+        "power_consumption": 3360,
+        "power_usage": 3361,
+        "hr_error": 0.5,
+        "hw_errors": 12,
+        "devfee_percent": 1.842,
+        "devfee": 313.14,
+        "pools": [
+            {
+                "id": 0,
+                "url": "stratum+tcp://pool.example:3333",
+                "pool_type": "UserPool",
+                "user": "*****",
+                "status": "active",
+                "diff": "131K",
+                "accepted": 258,
+                "rejected": 2,
+                "stale": 1,
+                "ls_diff": 131072.0,
+                "ls_time": "0:00:11",
+                "diffa": 23461888.0,
+                "ping": 19,
+            },
+            {
+                "id": 3,
+                "url": "DevFee",
+                "pool_type": "DevFee",
+                "status": "offline",
+                "diff": "",
+                "ls_time": "0",
+            },
+        ],
+        "cooling": {
+            "fan_num": 4,
+            "fans": [
+                {"id": 0, "rpm": 5820, "status": "ok", "max_rpm": 6500},
+                {"id": 1, "rpm": 0, "status": "lost", "max_rpm": 6500},
+            ],
+            "settings": {"mode": {"name": "auto", "param": 60}},
+            "fan_duty": 83,
+        },
+        "chains": [
+            {
+                "id": 1,
+                "frequency": 1125.0,
+                "voltage": 13600,
+                "power_consumption": 1112,
+                "hashrate_ideal": 5666.7,
+                "hashrate_rt": 5798.277,
+                "hr_error": 0.25,
+                "hw_errors": 4,
+                "pcb_temp": {"min": 36, "max": 50},
+                "chip_temp": {"min": 51, "max": 65},
+                "inlet_water_temp": 29,
+                "outlet_water_temp": 39,
+                "chip_statuses": {"red": 1, "orange": 2, "grey": 107},
+                "status": {"state": "mining"},
+            }
+        ],
+        "found_blocks": 1,
+        "best_share": 198441277,
+        "psu": {"psu_power_metering": True, "temps": {"llc1_temp": 55, "pfc_temp": 50}},
+        "restart_count": 3,
+    }
+}
+STATUS: dict[str, Any] = {
+    "miner_state": "mining",
+    "miner_state_time": 3565,
+    "throttled": 80,
+    "find_miner": True,
+    "restart_required": False,
+    "reboot_required": True,
+    "warranty": "active",
+}
+MODEL: dict[str, Any] = {"chain": {"num_chains": 3, "chips_per_chain": 110}}
+PERF: dict[str, Any] = {
+    "current_preset": {"name": "3360", "pretty": "3360 watt ~ 17000 MH", "status": "tuned"},
+    "preset_switcher": {"enabled": True, "decrease_temp": 75, "rise_temp": 55},
+}
+HTML = "<!doctype html><html></html>"
+
+
+@pytest.fixture
+def dialect(clock: FakeClock) -> ApiV1:
+    return ApiV1(clock)
+
+
+async def read(
+    dialect: ApiV1,
+    outgoing: Outgoing,
+    *,
+    info: Any = INFO,
+    summary: Any = SUMMARY,
+    status: Any = STATUS,
+    model: Any = MODEL,
+    perf: Any = PERF,
+) -> tuple[MinerReading, list[str]]:
+    client = Client(outgoing, Endpoint.parse("192.0.2.1"), Policy(None), outgoing.clock() + 5)
+    with aioresponses() as mocked:
+        for name, answer in {
+            "info": info,
+            "summary": summary,
+            "status": status,
+            "model": model,
+            "perf-summary": perf,
+        }.items():
+            if isinstance(answer, int):
+                mocked.get(f"{BASE}/{name}", status=answer)
+            elif answer == HTML:
+                mocked.get(f"{BASE}/{name}", body=HTML, content_type="text/html")
+            else:
+                mocked.get(f"{BASE}/{name}", payload=answer)
+        reading = await dialect.read(client)
+    return reading, [step.path.removeprefix("/api/v1/") for step in client.steps]
+
+
+async def test_every_field_in_base_units(dialect: ApiV1, outgoing: Outgoing) -> None:
+    reading, asked = await read(dialect, outgoing)
+    assert asked == ["info", "summary", "status", "model", "perf-summary"]
+    who = reading.identity
+    assert (who.model, who.algorithm, who.firmware, who.firmware_version) == (
+        "Antminer L9",
+        "scrypt",
+        "Vnish",
+        "1.2.7",
+    )
+    assert (who.serial, who.mac, who.hostname) == (None, "02:ab:00:00:00:01", "antminer")
+    assert reading.hashrate == pytest.approx(17394.832e6)
+    assert reading.hashrate_average == pytest.approx(17300.5e6)
+    assert reading.hashrate_nominal == 17e9
+    assert reading.hashrate_stock == 16e9
+    assert reading.devfee_hashrate == pytest.approx(313.14e6)
+    assert reading.devfee_ratio == pytest.approx(0.01842)
+    assert reading.power == 3360
+    assert reading.power_metered is True
+    assert reading.hardware_error_ratio == 0.005
+    assert reading.hardware_errors == 12
+    assert (reading.restarts, reading.found_blocks, reading.best_share) == (3, 1, 198441277)
+    assert (reading.state, reading.state_seconds, reading.throttle) == ("mining", 3565, 0.8)
+    assert (reading.locating, reading.restart_required, reading.reboot_required) == (True, False, True)
+    assert reading.uptime == 86400 + 3 * 3600 + 58 * 60
+    assert (reading.memory_total, reading.memory_free) == (233712 * 1024, 173956 * 1024)
+    assert reading.chip_temperature == Range(51, 65)
+    assert reading.psu_temperatures == {"llc1": 55, "pfc": 50}
+    assert (reading.fan_count, reading.fan_duty, reading.cooling_mode, reading.cooling_target) == (
+        4,
+        0.83,
+        "auto",
+        60,
+    )
+    assert [(fan.number, fan.speed, fan.speed_max, fan.ok) for fan in reading.fans] == [
+        ("0", 5820, 6500, True),
+        ("1", 0, 6500, False),
+    ]
+    assert reading.boards
+    [board] = reading.boards
+    assert (board.number, board.state, board.voltage, board.frequency) == ("1", "mining", 13.6, 1125e6)
+    assert board.hashrate == pytest.approx(5798.277e6)
+    assert board.hashrate_nominal == pytest.approx(5666.7e6)
+    assert (board.water_inlet, board.water_outlet) == (29, 39)
+    assert board.grades == {"grey": 107, "orange": 2, "red": 1}
+    pool, devfee = reading.pools
+    assert (pool.number, pool.kind, pool.status, pool.difficulty) == ("0", "UserPool", "active", 131_000)
+    assert (pool.last_share_age, pool.ping, pool.accepted_difficulty) == (11, 0.019, 23461888)
+    assert (devfee.kind, devfee.status, devfee.difficulty, devfee.last_share_age) == (
+        "DevFee",
+        "offline",
+        None,
+        None,
+    )
+    assert reading.boards_expected == 3
+    assert reading.preset
+    assert (reading.preset.name, reading.preset.power, reading.preset.switcher) == ("3360", 3360, True)
+    assert reading.unexpected == {}
+
+
+async def test_a_sha256_miner_counts_in_gigahashes(dialect: ApiV1, outgoing: Outgoing) -> None:
+    info = {**INFO, "miner": "Antminer S19j Pro", "algorithm": "sha256d", "hr_measure": "GH/s"}
+    summary = {"miner": {"hr_realtime": 104478.5, "instant_hashrate": 104.4785, "hr_nominal": 105523.3}}
+    reading, _ = await read(dialect, outgoing, info=info, summary=summary)
+    assert reading.hashrate == pytest.approx(104.4785e12)
+
+
+async def test_older_firmware_without_measure_and_realtime(dialect: ApiV1, outgoing: Outgoing) -> None:
+    info = {key: value for key, value in INFO.items() if key not in ("algorithm", "hr_measure")}
+    summary = {"miner": {"instant_hashrate": 17.394833, "average_hashrate": 17.3, "power_usage": 3361.5}}
+    reading, _ = await read(dialect, outgoing, info=info, summary=summary)
+    assert reading.identity.algorithm == "scrypt"
+    assert reading.hashrate == pytest.approx(17.394833e9)
+    assert reading.hashrate_average == pytest.approx(17.3e9)
+    assert reading.power == 3361.5
+    assert reading.hashrate_nominal is None
+
+
+async def test_the_boards_add_up_where_the_miner_has_no_total(dialect: ApiV1, outgoing: Outgoing) -> None:
+    summary = {"miner": {"chains": [{"id": 1, "hashrate_rt": 5000.0}, {"id": 2, "hashrate_rt": 5100.0}]}}
+    reading, _ = await read(dialect, outgoing, summary=summary)
+    assert reading.hashrate == pytest.approx(10.1e9)
+
+
+@pytest.mark.parametrize("summary", [{}, {"miner": None}])
+async def test_a_dead_mining_process_leaves_the_state_and_no_figures(
+    dialect: ApiV1, outgoing: Outgoing, summary: Any
+) -> None:
+    reading, _ = await read(dialect, outgoing, summary=summary)
+    assert reading.state == "mining"
+    assert (reading.hashrate, reading.power, reading.boards, reading.pools) == (None, None, None, [])
+
+
+async def test_zeros_that_are_no_readings_are_absent(dialect: ApiV1, outgoing: Outgoing) -> None:
+    summary = copy.deepcopy(SUMMARY)
+    summary["miner"]["chip_temp"] = {"min": 0, "max": 0}
+    reading, _ = await read(dialect, outgoing, summary=summary)
+    assert reading.chip_temperature == Range(None, None)
+
+
+async def test_what_this_version_does_not_have_is_not_asked_for_each_time(
+    dialect: ApiV1, outgoing: Outgoing, clock: FakeClock
+) -> None:
+    reading, asked = await read(dialect, outgoing, model=HTML, perf=HTML)
+    assert "model" not in reading.endpoints
+    assert reading.boards_expected is None
+    _, asked = await read(dialect, outgoing, model=HTML, perf=HTML)
+    assert asked == ["summary", "status"]
+    clock.advance(301)
+    _, asked = await read(dialect, outgoing)
+    assert asked == ["info", "summary", "status", "model", "perf-summary"]
+
+
+async def test_what_changes_rarely_is_kept_and_read_again_after_a_restart(
+    dialect: ApiV1, outgoing: Outgoing, clock: FakeClock
+) -> None:
+    await read(dialect, outgoing)
+    clock.advance(30)
+    reading, asked = await read(dialect, outgoing, status={**STATUS, "miner_state_time": 3595})
+    assert asked == ["summary", "status"]
+    assert reading.uptime == 86400 + 3 * 3600 + 58 * 60 + 30
+    newer = {**INFO, "fw_version": "1.3.4"}
+    reading, asked = await read(dialect, outgoing, info=newer, status={**STATUS, "miner_state_time": 2})
+    assert asked == ["summary", "status", "info", "model", "perf-summary"]
+    assert reading.identity.firmware_version == "1.3.4"
+
+
+async def test_a_part_that_fails_leaves_the_rest(dialect: ApiV1, outgoing: Outgoing) -> None:
+    reading, _ = await read(dialect, outgoing, status=500, perf=500)
+    assert reading.hashrate is not None
+    assert reading.state == "mining", "from the summary"
+    assert reading.endpoints == {
+        "info": True,
+        "summary": True,
+        "status": False,
+        "model": True,
+        "perf-summary": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("info", "summary", "reason"),
+    [
+        (HTML, SUMMARY, Reason.NOT_JSON),
+        ({"name": "a printer"}, SUMMARY, Reason.BAD_SHAPE),
+        ([], SUMMARY, Reason.BAD_SHAPE),
+        (500, SUMMARY, Reason.HTTP_STATUS),
+        (401, SUMMARY, Reason.UNAUTHORISED),
+        (INFO, HTML, Reason.NOT_JSON),
+        (INFO, [1], Reason.BAD_SHAPE),
+        (INFO, 503, Reason.HTTP_STATUS),
+    ],
+)
+async def test_without_info_and_summary_there_is_no_reading(
+    dialect: ApiV1, outgoing: Outgoing, info: Any, summary: Any, reason: Reason
+) -> None:
+    with pytest.raises(ProbeError) as caught:
+        await read(dialect, outgoing, info=info, summary=summary)
+    assert caught.value.reason is reason
+
+
+async def test_a_white_label_is_a_vnish_miner(dialect: ApiV1, outgoing: Outgoing) -> None:
+    reading, _ = await read(dialect, outgoing, info={**INFO, "fw_name": "UniPlusOS"})
+    assert reading.identity.firmware == "UniPlusOS"
+
+
+async def test_unknown_words_are_kept_and_counted(dialect: ApiV1, outgoing: Outgoing) -> None:
+    reading, _ = await read(dialect, outgoing, status={**STATUS, "miner_state": "defrosting"})
+    assert reading.state == "defrosting"
+    assert reading.unexpected == {"status.miner_state": 1}
+
+
+async def test_wrong_types_are_absent_and_counted(dialect: ApiV1, outgoing: Outgoing) -> None:
+    summary = copy.deepcopy(SUMMARY)
+    summary["miner"] |= {
+        "power_consumption": "3360",
+        "power_usage": None,
+        "cooling": [1],
+        "chains": {"1": {}},
+    }
+    reading, _ = await read(dialect, outgoing, summary=summary)
+    assert reading.power is None
+    assert reading.fans == []
+    assert reading.boards == []
+    assert reading.unexpected == {
+        "summary.miner.power_consumption": 1,
+        "summary.miner.cooling": 1,
+        "summary.miner.chains": 1,
+    }
+
+
+async def test_parts_nobody_collects_are_not_read(outgoing: Outgoing, clock: FakeClock) -> None:
+    reading, _ = await read(ApiV1(clock, boards=False, pools=False), outgoing)
+    assert reading.boards is None
+    assert reading.pools == []

@@ -1,0 +1,157 @@
+"""Which interface a miner speaks, against simulated ones; and the simple shape itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aioresponses import aioresponses
+
+from exporter.errors import ProbeError, Reason
+from exporter.http import Client, Endpoint, Outgoing, Policy
+from exporter.simulator.hosts import MinerHost
+from exporter.simulator.simulation import Simulation
+from exporter.vnish.reading import MinerReading, Range
+from exporter.vnish.source import VnishSource
+from tests.conftest import L9, L9_NEW, SIMPLE, FakeClock
+
+
+def client(outgoing: Outgoing, host: MinerHost) -> Client:
+    endpoint = Endpoint("http", host.address, host.port)
+    return Client(outgoing, endpoint, Policy(None), outgoing.clock() + 30)
+
+
+def paths(host: MinerHost) -> list[str]:
+    asked = [path for _, path in host.requests]
+    host.requests.clear()
+    return asked
+
+
+async def test_each_dialect_is_found_and_remembered(outgoing: Outgoing, clock: FakeClock) -> None:
+    async with Simulation([L9, L9_NEW, SIMPLE]) as simulation:
+        for name, api, first, then in (
+            ("l9", "v1", ["/api/v1/info", "/api/v1/summary"], "/api/v1/summary"),
+            ("l9-new", "v1", ["/api/v1/info", "/api/v1/summary"], "/api/v1/summary"),
+            ("simple", "simple", ["/api/v1/info", "/summary"], "/summary"),
+        ):
+            host = simulation.miners[name]
+            source = VnishSource(clock)
+            assert (await source.read(client(outgoing, host))).identity.api == api
+            assert paths(host)[:2] == first
+            await source.read(client(outgoing, host))
+            assert paths(host)[0] == then
+
+
+async def test_a_miner_that_changes_its_firmware_is_found_again(outgoing: Outgoing, clock: FakeClock) -> None:
+    async with Simulation([SIMPLE]) as simulation:
+        host = simulation.miners["simple"]
+        source = VnishSource(clock)
+        assert (await source.read(client(outgoing, host))).identity.api == "simple"
+        host.dialect = "1.2.7"
+        with pytest.raises(ProbeError) as caught:
+            await source.read(client(outgoing, host))
+        assert caught.value.reason is Reason.NOT_JSON
+        assert (await source.read(client(outgoing, host))).identity.api == "v1"
+
+
+async def test_a_miner_that_is_merely_down_keeps_its_dialect(outgoing: Outgoing, clock: FakeClock) -> None:
+    async with Simulation([SIMPLE]) as simulation:
+        host = simulation.miners["simple"]
+        source = VnishSource(clock)
+        await source.read(client(outgoing, host))
+        await simulation.inject("simple", "unplugged")
+        with pytest.raises(ProbeError):
+            await source.read(client(outgoing, host))
+        await simulation.repair("simple")
+        paths(host)
+        await source.read(client(outgoing, host))
+        assert paths(host)[0] == "/summary"
+
+
+async def test_a_web_server_that_is_no_miner_is_told_by_the_first_reason(
+    outgoing: Outgoing, clock: FakeClock
+) -> None:
+    async with Simulation([L9]) as simulation:
+        await simulation.inject("l9", "html")
+        with pytest.raises(ProbeError) as caught:
+            await VnishSource(clock).read(client(outgoing, simulation.miners["l9"]))
+        assert caught.value.reason is Reason.NOT_JSON
+        assert "/api/v1/info" in caught.value.detail
+        assert paths(simulation.miners["l9"]) == ["/api/v1/info", "/summary"]
+
+
+async def test_a_given_interface_is_the_only_one_tried(outgoing: Outgoing, clock: FakeClock) -> None:
+    async with Simulation([SIMPLE]) as simulation:
+        host = simulation.miners["simple"]
+        with pytest.raises(ProbeError):
+            await VnishSource(clock, api="v1").read(client(outgoing, host))
+        assert paths(host) == ["/api/v1/info"]
+
+
+async def read_simple(outgoing: Outgoing, clock: FakeClock, **answers: Any) -> MinerReading:
+    one = Client(outgoing, Endpoint.parse("192.0.2.1"), Policy(None), outgoing.clock() + 5)
+    with aioresponses() as mocked:
+        for name in ("summary", "chains", "status"):
+            if name in answers:
+                mocked.get(f"http://192.0.2.1/{name}", payload=answers[name])
+            else:
+                mocked.get(f"http://192.0.2.1/{name}", status=404)
+        return await VnishSource(clock, api="simple", algorithm="scrypt").read(one)
+
+
+async def test_the_simple_shape_as_documented(outgoing: Outgoing, clock: FakeClock) -> None:
+    reading = await read_simple(
+        outgoing,
+        clock,
+        summary={
+            "summary": {
+                "hashrate": "150 TH/s",
+                "temperature": {"chip": 75, "board": 65, "water_inlet": 20, "water_outlet": 25},
+                "power": 3400,
+                "uptime": 86400,
+                "status": "mining",
+            },
+            "chains": [
+                {"id": 0, "chips": 126, "hashrate": "50 TH/s", "temperature": 75, "status": "healthy"}
+            ],
+        },
+    )
+    assert reading.hashrate == 150e12
+    assert reading.power == 3400
+    assert reading.uptime == 86400
+    assert reading.state == "mining"
+    assert reading.chip_temperature == Range(None, 75)
+    assert reading.pcb_temperature == Range(None, 65)
+    assert reading.water == {"inlet": 20, "outlet": 25}
+    assert reading.boards
+    [board] = reading.boards
+    assert (board.number, board.state, board.hashrate) == ("0", "mining", 50e12)
+    assert reading.identity.algorithm == "scrypt"
+
+
+async def test_the_simple_shape_flat_with_a_plain_temperature(outgoing: Outgoing, clock: FakeClock) -> None:
+    reading = await read_simple(
+        outgoing,
+        clock,
+        summary={"hashrate": "9.5 GH/s", "temperature": 71, "uptime": "1 day,  3:58"},
+        status={"status": "idle"},
+        chains={"chains": [{"id": 1, "hashrate": "fast", "status": "on fire"}]},
+    )
+    assert reading.hashrate == 9.5e9
+    assert reading.chip_temperature == Range(None, 71)
+    assert reading.uptime == 100_680
+    assert reading.state == "stopped"
+    assert reading.power is None
+    assert reading.boards
+    assert reading.boards[0].hashrate is None
+    assert reading.boards[0].state == "on fire"
+    assert reading.unexpected == {"chains[].hashrate": 1, "chains[].status": 1}
+
+
+@pytest.mark.parametrize("summary", [[], {"summary": []}, {"hashrate": 150}, {"miner": None}, "x"])
+async def test_json_of_another_shape_is_no_reading(
+    outgoing: Outgoing, clock: FakeClock, summary: Any
+) -> None:
+    with pytest.raises(ProbeError) as caught:
+        await read_simple(outgoing, clock, summary=summary)
+    assert caught.value.reason is Reason.BAD_SHAPE
