@@ -7,6 +7,7 @@ basic_auth_users: {prometheus: $2b$12$...}    # bcrypt
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import hmac
 import ssl
@@ -14,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import bcrypt
-from aiohttp import BasicAuth, web
+from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from exporter.config.load import ConfigError
@@ -46,19 +47,27 @@ class WebConfig:
         """Whether an ``Authorization`` header names a user and his password."""
         if not self.users:
             return True
-        try:
-            given = BasicAuth.decode(header or "", "utf-8")
-        except ValueError:
-            return False
-        stored = self.users.get(given.login)
+        login, password = _credentials(header or "")
+        stored = self.users.get(login)
         # An unknown user takes as long as a known one.
         hashed = stored or "$2b$10$abcdefghijklmnopqrstuu5LoA6RZsbLcTKmXb7GqWl3wVYyBYQ7a"
-        key = hmac.digest(hashed.encode(), f"{given.login}\0{given.password}".encode(), hashlib.sha256)
+        key = hmac.digest(hashed.encode(), f"{login}\0{password}".encode(), hashlib.sha256)
         if key not in self._checked:
             if len(self._checked) >= 1000:
                 self._checked.clear()
-            self._checked[key] = await asyncio.to_thread(_check, given.password, hashed)
+            self._checked[key] = await asyncio.to_thread(_check, password, hashed)
         return self._checked[key] and stored is not None
+
+
+def _credentials(header: str) -> tuple[str, str]:
+    """User and password of a Basic header; empty if it is none."""
+    scheme, _, encoded = header.partition(" ")
+    try:
+        decoded = base64.b64decode(encoded, validate=True).decode()
+    except ValueError:
+        return "", ""
+    login, separator, password = decoded.partition(":")
+    return (login, password) if scheme.lower() == "basic" and separator else ("", "")
 
 
 def _check(password: str, hashed: str) -> bool:

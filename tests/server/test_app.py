@@ -1,0 +1,451 @@
+"""The HTTP surface, served from a simulated site."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import bcrypt
+import pytest
+import yaml
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from exporter.catalogue import CATALOGUE
+from exporter.server.web_config import WebConfig, load_web_config
+from exporter.simulator.faults import MINER_FAULTS
+from exporter.simulator.simulation import mixed_fleet
+from tests.conftest import L7, L9, L9_NEW, SIMPLE, serve_site
+
+
+def series(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    found = {}
+    for family in parse_text(text):
+        for sample in family.samples:
+            key = (sample.name, frozenset(sample.labels.items()))
+            assert key not in found
+            found[key] = sample.value
+    return found
+
+
+def value(text: str, name: str, **labels: str) -> float | None:
+    return series(text).get((name, frozenset(labels.items())))
+
+
+async def test_a_probe_of_each_dialect(tmp_path: Path) -> None:
+    async with serve_site(tmp_path, [L9, L9_NEW, L7, SIMPLE]) as site:
+        for name, low, high in (
+            ("l9", 16e9, 18e9),
+            ("l9-new", 16e9, 18e9),
+            ("l7", 9e9, 10e9),
+            ("simple", 9e9, 10e9),
+        ):
+            text = await site.get(f"/probe?target={name}")
+            assert value(text, "vnish_up") == 1
+            rate = value(text, "vnish_hashrate_hashes_per_second")
+            assert rate
+            assert low < rate < high
+            assert value(text, "minefleet_miner_info", worker=name) == 1
+            assert not [
+                labels for _, labels in series(text) if any(key in ("instance", "site") for key, _ in labels)
+            ]
+
+
+async def test_every_catalogued_series_of_the_real_interface_is_on_some_scrape(tmp_path: Path) -> None:
+    """Each name, from one firmware or the other, in one state or another."""
+    elsewhere = {
+        # Only where the firmware cannot tell, or what these models do not have.
+        "vnish_water_temperature_celsius",
+        "vnish_board_water_temperature_celsius",
+        "minefleet_miner_power_configured_watts",
+        # Only of answers that are wrong.
+        "vnish_implausible_values_total",
+        "vnish_unexpected_values_total",
+        "mining_pool_implausible_values_total",
+        "mining_pool_unexpected_values_total",
+    }
+    seen: set[str] = set()
+    async with serve_site(tmp_path, [L9, L9_NEW, L7]) as site:
+        await site.simulation.inject("l7", "failure")
+        site.simulation.miners["l7"].miner.advance(30)
+        seen |= {name for name, _ in series(await site.get("/fleet"))}
+        await site.simulation.inject("l9", "wrong_types")
+        await site.simulation.inject("l9-new", "hashrate_drop", {"percent": -400})
+        site.simulation.miners["l9-new"].miner.advance(30)
+        seen |= {name for name, _ in series(await site.get("/fleet"))}
+        assert {"vnish_implausible_values_total", "vnish_unexpected_values_total"} <= seen
+        await site.simulation.inject("l7", "html")
+        await site.get("/probe?target=l7")
+        seen |= {name for name, _ in series(await site.get("/metrics"))}
+    histogram = {"minefleet_probe_duration_seconds"}
+    assert set(CATALOGUE) - histogram - seen <= elsewhere
+    known = set(CATALOGUE) | {f"{name}_{part}" for name in histogram for part in ("bucket", "sum", "count")}
+    ours = {name for name in seen if name.startswith(("vnish_", "mining_pool_", "minefleet_"))}
+    assert ours - known == set(), "nothing is exported that is not catalogued"
+
+
+@pytest.mark.parametrize("fault", MINER_FAULTS)
+async def test_no_fault_raises_out_of_a_probe_or_touches_the_others(tmp_path: Path, fault: str) -> None:
+    async with serve_site(tmp_path, [L9, L9_NEW], timeout_seconds=0.5) as site:
+        await site.simulation.inject("l9", fault, {"seconds": 0.01} if fault == "slow" else None)
+        for host in site.simulation.miners.values():
+            host.miner.advance(5)
+        broken = await site.get("/probe?target=l9")
+        healthy = await site.get("/probe?target=l9-new")
+        assert value(broken, "vnish_up") in (0, 1)
+        if value(broken, "vnish_up") == 0:
+            assert value(broken, "vnish_hashrate_hashes_per_second") is None, "no frozen or fake value"
+            reasons = [v for (name, _), v in series(broken).items() if name == "vnish_scrape_failure"]
+            assert sum(reasons) == 1
+        assert value(healthy, "vnish_up") == 1
+        assert value(healthy, "vnish_hashrate_hashes_per_second")
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("unplugged", "connection"),
+        ("hanging", "timeout"),
+        ("http_500", "http_status"),
+        ("html", "not_json"),
+        ("truncated_json", "not_json"),
+    ],
+)
+async def test_each_failure_has_its_reason(tmp_path: Path, fault: str, reason: str) -> None:
+    async with serve_site(tmp_path, [L9], timeout_seconds=0.5) as site:
+        await site.simulation.inject("l9", fault)
+        text = await site.get("/probe?target=l9")
+        assert value(text, "vnish_scrape_failure", reason=reason) == 1
+        assert value(text, "vnish_up") == 0
+
+
+async def test_an_open_breaker_asks_nothing_of_the_network(tmp_path: Path) -> None:
+    async with serve_site(tmp_path, [L9]) as site:
+        host = site.simulation.miners["l9"]
+        await site.simulation.inject("l9", "http_500")
+        for _ in range(3):
+            await site.get("/probe?target=l9")
+        asked = len(host.requests)
+        text = await site.get("/probe?target=l9")
+        assert len(host.requests) == asked
+        assert value(text, "vnish_breaker_state", state="open") == 1
+        assert value(text, "vnish_scrape_failure", reason="circuit_open") == 1
+
+
+async def test_a_hanging_miner_among_sixty_never_delays_another(tmp_path: Path) -> None:
+    """Shown by order: everyone else's answer is there before the hanging one's deadline has come."""
+    fleet = mixed_fleet(60)
+    async with serve_site(tmp_path, fleet, timeout_seconds=20) as site:
+        hanging = fleet[7].name
+        await site.simulation.inject(hanging, "hanging")
+        order: list[str] = []
+
+        async def probe(name: str) -> str:
+            text = await site.get(f"/probe?target={name}")
+            order.append(name)
+            return text
+
+        stuck = asyncio.create_task(probe(hanging))
+        answers = await asyncio.gather(*(probe(spec.name) for spec in fleet if spec.name != hanging))
+        assert len(order) == 59
+        assert all(value(text, "vnish_up") == 1 for text in answers)
+        assert not stuck.done()
+        stuck.cancel()
+
+
+async def test_the_fleet_page_reports_a_slow_miner_down_and_the_others_up(tmp_path: Path) -> None:
+    async with serve_site(tmp_path, mixed_fleet(12)) as site:
+        await site.simulation.inject("barn1-l9-02", "hanging")
+        text = await site.get("/fleet", **{"X-Prometheus-Scrape-Timeout-Seconds": "1"})
+        up = {dict(labels)["instance"]: v for (name, labels), v in series(text).items() if name == "vnish_up"}
+        assert up.pop("barn1-l9-02") == 0
+        assert set(up.values()) == {1}
+        assert len(up) == 11
+        labels = next(
+            dict(labels) for name, labels in series(text) if name == "vnish_hashrate_hashes_per_second"
+        )
+        assert labels == {"instance": "barn1-l9-01", "site": "barn1", "rack": "1"}
+        assert value(text, "mining_pool_up", instance="prohashing") == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "text"),
+    [
+        ("", 400, "the parameter target is needed"),
+        ("?target=", 400, "the parameter target is needed"),
+        ("?target=a&target=b", 400, "each parameter may be given once"),
+        ("?target=l9&modul=vnish", 400, "unknown parameter"),
+        ("?target=nobody", 400, "not a configured name and not an address"),
+        ("?target=http://user:pw@127.0.0.1/", 400, "not a configured name"),
+        ("?target=127.0.0.1/admin", 400, "has no path"),
+        ("?target=l9&module=prohashing", 400, "no account of that name"),
+        ("?target=203.0.113.7", 403, "outside fleet.allowed_networks"),
+        ("?target=169.254.169.254", 403, "outside fleet.allowed_networks"),
+        ("?target=[::ffff:203.0.113.7]", 403, "outside fleet.allowed_networks"),
+        ("?target=127.0.0.1", 403, "outside fleet.allowed_networks"),
+    ],
+)
+async def test_what_may_not_be_probed(tmp_path: Path, query: str, status: int, text: str) -> None:
+    async with serve_site(tmp_path, [L9], allowed_networks=["127.88.0.0/16"]) as site:
+        answer = await site.get(f"/probe{query}", status)
+        assert text in answer
+        assert not site.simulation.miners["l9"].requests
+
+
+async def test_an_address_inside_the_networks_may_be_probed_without_being_configured(tmp_path: Path) -> None:
+    async with serve_site(tmp_path, [L9], allowed_networks=["127.77.0.0/24"], edit=no_miners) as site:
+        host = site.simulation.miners["l9"]
+        text = await site.get(f"/probe?target={host.address}:{host.port}")
+        assert value(text, "vnish_up") == 1
+        assert value(text, "minefleet_miner_configured") == 0
+
+
+def no_miners(config: dict[str, Any]) -> None:
+    config["fleet"]["miners"] = []
+
+
+async def test_a_configured_miner_may_be_named_by_its_address(tmp_path: Path) -> None:
+    async with serve_site(tmp_path, [L9]) as site:
+        host = site.simulation.miners["l9"]
+        text = await site.get(f"/probe?target={host.address}:{host.port}")
+        assert value(text, "minefleet_miner_configured") == 1
+
+
+@pytest.mark.parametrize("header", ["soon", "0", "-3", "nan", "inf"])
+async def test_a_scrape_timeout_that_is_none_is_refused(tmp_path: Path, header: str) -> None:
+    async with serve_site(tmp_path, [L9]) as site:
+        await site.get("/probe?target=l9", 400, **{"X-Prometheus-Scrape-Timeout-Seconds": header})
+
+
+async def test_discovery_needs_no_relabelling(tmp_path: Path) -> None:
+    async with serve_site(tmp_path, [L9], poll_interval_seconds=20, timeout_seconds=4) as site:
+        [group] = json.loads(await site.get("/sd/miners", Host="exporter:10777"))
+        assert group == {
+            "targets": ["exporter:10777"],
+            "labels": {
+                "__scheme__": "http",
+                "__metrics_path__": "/probe",
+                "__param_target": "l9",
+                "__param_module": "vnish",
+                "__scrape_interval__": "20000ms",
+                "__scrape_timeout__": "4500ms",
+                "instance": "l9",
+                "site": "l9",
+                "rack": "1",
+            },
+        }
+        [pool] = json.loads(await site.get("/sd/pools"))
+        assert pool["labels"]["__param_target"] == "prohashing"
+        assert pool["labels"]["instance"] == "prohashing"
+
+
+async def test_openmetrics_for_those_who_ask(tmp_path: Path) -> None:
+    async with serve_site(tmp_path, [L9]) as site:
+        accept = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.4"
+        for path in ("/probe?target=l9", "/fleet", "/metrics"):
+            async with site.client.get(path, headers={"Accept": accept}) as response:
+                assert response.headers["Content-Type"].startswith(
+                    "application/openmetrics-text; version=1.0.0"
+                )
+                assert list(parse_openmetrics(await response.text()))
+            async with site.client.get(path) as response:
+                assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+
+
+async def test_the_exporters_own_series(tmp_path: Path) -> None:
+    async with serve_site(tmp_path, [L9, L9_NEW]) as site:
+        await site.simulation.inject("l9", "http_500")
+        for _ in range(3):
+            await site.get("/probe?target=l9")
+        await site.get("/probe?target=l9-new")
+        text = await site.get("/metrics")
+        assert value(text, "minefleet_miners") == 2
+        assert value(text, "minefleet_probes_total", module="vnish") == 4
+        assert value(text, "minefleet_probe_failures_total", module="vnish", reason="http_status") == 3
+        assert value(text, "minefleet_breakers", module="vnish", state="open") == 1
+        assert value(text, "minefleet_breakers", module="vnish", state="closed") == 1
+        assert value(text, "minefleet_config_last_reload_successful") == 1
+        assert "_created" not in text
+
+
+async def test_debug_shows_each_request(tmp_path: Path) -> None:
+    async with serve_site(tmp_path, [L9]) as site:
+        text = await site.get("/probe?target=l9&debug=true")
+        assert re.search(r"^GET /api/v1/info: 200, \d+ bytes, \d+ ms$", text, re.MULTILINE)
+        assert "vnish_up 1.0" in text
+        await site.simulation.inject("l9", "html")
+        text = await site.get("/probe?target=l9&debug=true")
+        assert "down, not_json" in text
+
+
+async def test_a_good_reload_is_taken_over_and_keeps_breakers_and_budget(tmp_path: Path) -> None:
+    async with serve_site(tmp_path, [L9, L9_NEW]) as site:
+        await site.simulation.inject("l9", "http_500")
+        for _ in range(3):
+            await site.get("/probe?target=l9")
+        await site.get("/probe?target=prohashing")
+        config = yaml.safe_load(site.runtime.path.read_text())
+        config["fleet"]["miners"][0]["thresholds"] = {"temperature_critical": 99}
+        del config["fleet"]["miners"][1]
+        config["prohashing"]["rate_limit_requests_per_hour"] = 100
+        site.runtime.path.write_text(yaml.safe_dump(config))
+        async with site.client.post("/-/reload") as response:
+            assert response.status == 200
+        text = await site.get("/probe?target=l9")
+        assert value(text, "vnish_breaker_state", state="open") == 1
+        assert value(text, "minefleet_threshold_temperature_critical_celsius") == 99
+        await site.get("/probe?target=l9-new", 400)
+        pool = await site.get("/probe?target=prohashing")
+        assert value(pool, "mining_pool_request_budget_limit") == 100
+        assert value(pool, "mining_pool_requests_total") == 4
+        assert value(pool, "mining_pool_request_budget_remaining") == 96
+
+
+async def test_a_bad_reload_changes_nothing_and_says_why(
+    tmp_path: Path, quiet_logs: list[dict[str, Any]]
+) -> None:
+    async with serve_site(tmp_path, [L9]) as site:
+        good = site.runtime.path.read_text()
+        site.runtime.path.write_text("fleet: {miner_ips: [x y]}")
+        async with site.client.post("/-/reload") as response:
+            assert response.status == 500
+            assert "config.yaml:1: fleet.miner_ips[0]: expected host" in await response.text()
+        assert value(await site.get("/probe?target=l9"), "vnish_up") == 1
+        assert value(await site.get("/metrics"), "minefleet_config_last_reload_successful") == 0
+        assert [e["event"] for e in quiet_logs if e["log_level"] == "error"] == [
+            "configuration not taken over"
+        ]
+        site.runtime.path.write_text(good)
+        async with site.client.post("/-/reload") as response:
+            assert response.status == 200
+        assert value(await site.get("/metrics"), "minefleet_config_last_reload_successful") == 1
+
+
+async def test_reload_is_a_post(tmp_path: Path) -> None:
+    async with serve_site(tmp_path, [L9]) as site:
+        assert "requires a POST request" in await site.get("/-/reload", 405)
+        assert await site.get("/-/healthy") == "Healthy\n"
+        assert await site.get("/-/ready") == "Ready\n"
+
+
+async def test_users_and_passwords(tmp_path: Path) -> None:
+    hashed = bcrypt.hashpw(b"open sesame", bcrypt.gensalt(4)).decode()
+    async with serve_site(tmp_path, [L9], web_config=WebConfig(users={"ali": hashed})) as site:
+        await site.get("/fleet", 401)
+        await site.get("/-/healthy")
+        for login, password, status in (
+            ("ali", "open sesame", 200),
+            ("ali", "open sesame", 200),
+            ("ali", "wrong", 401),
+            ("baba", "open sesame", 401),
+        ):
+            encoded = base64.b64encode(f"{login}:{password}".encode()).decode()
+            await site.get("/fleet", status, Authorization=f"Basic {encoded}")
+        await site.get("/fleet", 401, Authorization="Basic !!!")
+        async with site.client.post("/-/reload") as response:
+            assert response.status == 401
+
+
+def test_the_web_configuration_file(tmp_path: Path) -> None:
+    from exporter.config.load import ConfigError
+
+    path = tmp_path / "web.yml"
+    path.write_text("basic_auth_users: {ali: $2b$04$abc}")
+    assert load_web_config(path).users == {"ali": "$2b$04$abc"}
+    assert load_web_config(None).users == {}
+    for text, expected in (
+        (
+            "basic_auth_user: {ali: hunter2}",
+            "basic_auth_user: expected tls_server_config or basic_auth_users",
+        ),
+        ("tls_server_config: {cert_file: a, key_file: b}", "expected readable files, found No such file"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ConfigError) as caught:
+            load_web_config(path)
+        assert expected in str(caught.value)
+        assert "hunter2" not in str(caught.value)
+
+
+async def test_no_secret_is_on_any_page(tmp_path: Path, quiet_logs: list[dict[str, Any]]) -> None:
+    def key(config: dict[str, Any]) -> None:
+        config["prohashing"]["api_key"] = "${KEY}"
+
+    async with serve_site(tmp_path, [L9], edit=key, environ={"KEY": "hunter2"}) as site:
+        site.simulation.relay.key = "another"
+        pages = [
+            await site.get(path)
+            for path in (
+                "/",
+                "/config",
+                "/fleet",
+                "/metrics",
+                "/sd/pools",
+                "/probe?target=prohashing&debug=true",
+            )
+        ]
+        assert "unauthorised" in pages[-1]
+        assert "<secret>" in pages[1]
+        assert "hunter2" not in "".join(pages) + repr(quiet_logs)
+
+
+async def test_the_landing_page_shows_the_fleet_worst_first(tmp_path: Path) -> None:
+    async with serve_site(tmp_path, mixed_fleet(6)) as site:
+        await site.simulation.inject("barn1-l7-05", "unplugged")
+        await site.simulation.inject("barn1-l9-04", "board_lost")
+        site.simulation.miners["barn1-l9-04"].miner.advance(10)
+        text = await site.get("/")
+        assert "5 of 6" in text
+        assert "Earning a day" in text
+        rows = re.findall(r'badge (\w+)">\w+</span></td><td><a href="/probe\?target=([\w-]+)', text)
+        assert rows[0] == ("down", "barn1-l7-05")
+        assert rows[1] == ("warn", "barn1-l9-04")
+        assert {state for state, _ in rows[2:]} == {"ok"}
+        assert "board 2 failure" in text
+
+
+async def test_a_device_cannot_write_into_the_landing_page(tmp_path: Path) -> None:
+    async with serve_site(tmp_path, [L9]) as site:
+        host = site.simulation.miners["l9"]
+        evil = "<script>alert(1)</script>"
+        real = host._open["info"]
+        host._open["info"] = lambda unlocked: {**real(unlocked), "miner": evil}
+        async with site.client.get("/") as response:
+            text = await response.text()
+            assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+        assert evil not in text
+        assert "&lt;script&gt;" in text
+
+
+async def test_the_landing_page_does_not_wait_for_a_hanging_miner(
+    tmp_path: Path, site_patience: None
+) -> None:
+    async with serve_site(tmp_path, [L9, L7], timeout_seconds=30) as site:
+        await site.simulation.inject("l9", "hanging")
+        text = await site.get("/")
+        assert "not asked yet" in text
+        assert "Antminer L7" in text
+
+
+@pytest.fixture
+def site_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exporter.server.landing._PATIENCE_SECONDS", 0.3)
+
+
+async def test_two_prometheus_at_once_are_one_read(tmp_path: Path) -> None:
+    async with serve_site(tmp_path, [L9]) as site:
+        host = site.simulation.miners["l9"]
+        await asyncio.gather(site.get("/probe?target=l9"), site.get("/probe?target=l9"), site.get("/fleet"))
+        assert [path for _, path in host.requests].count("/api/v1/summary") == 1
+
+
+async def test_the_pool_is_asked_once_a_sync_interval(tmp_path: Path) -> None:
+    async with serve_site(tmp_path, [L9]) as site:
+        for _ in range(3):
+            text = await site.get("/probe?target=prohashing")
+        assert [path for _, path in site.simulation.pool.requests] == ["/profitability", "/status"]
+        assert value(text, "mining_pool_request_budget_remaining") == 4498
