@@ -120,3 +120,7 @@ L9 = MinerSpec("l9", "l9", "1.2.7")
 L9_NEW = MinerSpec("l9-new", "l9", "1.3.4")
 L7 = MinerSpec("l7", "l7", "1.2.7")
 SIMPLE = MinerSpec("simple", "l7", "simple")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write what tests compare with")

@@ -1,0 +1,169 @@
+"""Routes, inhibitions and messages, with the real amtool."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.bundle.test_prometheus import ALERTS
+from tests.conftest import ROOT
+
+FOLDER = ROOT / "alertmanager"
+CONFIG = FOLDER / "alertmanager.yml"
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def amtool(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["amtool", *arguments], capture_output=True, text=True, check=False)
+
+
+def test_the_configuration_is_good() -> None:
+    done = amtool("check-config", str(CONFIG))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("labels", "receiver"),
+    [
+        (
+            ["alertname=MinefleetMinerOffline", "severity=critical", "instance=a", "site=barn1"],
+            "slack-and-email",
+        ),
+        (["alertname=MinefleetMinerBoardDown", "severity=warning", "instance=a", "site=barn1"], "slack"),
+        (["alertname=Watchdog", "severity=none"], "nobody"),
+        (["alertname=SomebodyElses"], "slack"),
+    ],
+)
+def test_routes(labels: list[str], receiver: str) -> None:
+    done = amtool(
+        "config", "routes", "test", f"--config.file={CONFIG}", f"--verify.receivers={receiver}", *labels
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_wrong_route_is_noticed() -> None:
+    labels = ["alertname=MinefleetMinerOffline", "severity=critical"]
+    done = amtool("config", "routes", "test", f"--config.file={CONFIG}", "--verify.receivers=slack", *labels)
+    assert done.returncode != 0
+
+
+def test_no_secret_is_in_the_file_and_each_is_a_file() -> None:
+    config = yaml.safe_load(CONFIG.read_text())
+    assert config["global"]["slack_api_url_file"].startswith("/run/secrets/")
+    assert config["global"]["smtp_auth_password_file"].startswith("/run/secrets/")
+    assert "smtp_auth_password" not in config["global"]
+    assert "slack_api_url" not in config["global"]
+
+
+def inhibited(source: str, target: str) -> bool:
+    """Whether an alert of one name silences one of another, for the same instance."""
+    import re
+
+    def matches(matchers: list[str], name: str) -> bool:
+        for matcher in matchers:
+            label, operator, value = re.fullmatch(r'(\w+)(=~|=)"(.*)"', matcher).groups()  # type: ignore[union-attr]
+            actual = {"alertname": name}.get(label)
+            if actual is None:
+                return False
+            if not (re.fullmatch(value, actual) if operator == "=~" else actual == value):
+                return False
+        return True
+
+    rules = yaml.safe_load(CONFIG.read_text())["inhibit_rules"]
+    return any(matches(r["source_matchers"], source) and matches(r["target_matchers"], target) for r in rules)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "expected"),
+    [
+        ("MinefleetExporterDown", "MinefleetMinerOffline", True),
+        ("MinefleetExporterDown", "MinefleetPoolDown", True),
+        ("MinefleetMinerOffline", "MinefleetMinerHashrateDrop", True),
+        ("MinefleetMinerNotMining", "MinefleetMinerBoardDown", True),
+        ("MinefleetMinerBoardDown", "MinefleetMinerHashrateDrop", True),
+        ("MinefleetMinerBoardMissing", "MinefleetMinerHashrateLow", True),
+        ("MinefleetPoolDown", "MinefleetPoolProfitabilityStale", True),
+        ("MinefleetMinerHashrateDrop", "MinefleetMinerOffline", False),
+        ("MinefleetMinerOffline", "MinefleetMinerTemperatureHigh", False),
+        ("MinefleetPoolDown", "MinefleetMinerOffline", False),
+    ],
+)
+def test_inhibitions(source: str, target: str, expected: bool) -> None:
+    assert {source, target} <= ALERTS
+    assert inhibited(source, target) is expected
+
+
+def test_no_alert_silences_itself() -> None:
+    assert [name for name in ALERTS if inhibited(name, name)] == []
+
+
+def alert(status: str = "firing", **labels: str) -> dict[str, Any]:
+    return {
+        "status": status,
+        "labels": labels,
+        "annotations": {
+            "summary": "A miner does not answer.",
+            "description": f"{labels.get('instance')} has not answered for 6m 30s (connection); it loses $14.69 a day.",
+            "dashboard": f"/d/minefleet-fleet?var-instance={labels.get('instance')}",
+            "runbook": "docs/runbook.md#minefleetmineroffline",
+        },
+        "startsAt": "2026-11-23T02:00:00Z",
+        "endsAt": "2026-11-23T02:10:30.5Z" if status == "resolved" else "0001-01-01T00:00:00Z",
+    }
+
+
+def notification(status: str, *alerts: dict[str, Any], **common: str) -> dict[str, Any]:
+    return {
+        "receiver": "slack",
+        "status": status,
+        "alerts": list(alerts),
+        "groupLabels": {},
+        "commonLabels": {"severity": "critical", **common},
+        "commonAnnotations": {
+            "summary": "A miner does not answer.",
+            "runbook": "docs/runbook.md#minefleetmineroffline",
+        },
+        "externalURL": "http://alertmanager",
+    }
+
+
+NOTIFICATIONS = {
+    "one": notification("firing", alert(instance="barn1-l9-01", site="barn1"), site="barn1"),
+    "seven": notification(
+        "firing", *(alert(instance=f"barn1-l9-0{n}", site="barn1") for n in range(7)), site="barn1"
+    ),
+    "half-resolved": notification(
+        "firing",
+        alert(instance="a"),
+        alert("resolved", instance="b", board="2"),
+        alert("resolved", instance="c", fan="0"),
+    ),
+    "resolved": notification("resolved", alert("resolved", instance="a")),
+    "exporter": notification("firing", alert()),
+}
+
+
+@pytest.mark.parametrize("name", NOTIFICATIONS)
+@pytest.mark.parametrize("template", ["title", "link", "color", "slack.text", "email.text", "email.html"])
+def test_messages(name: str, template: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    data = tmp_path / "data.json"
+    data.write_text(json.dumps(NOTIFICATIONS[name]))
+    done = amtool(
+        "template",
+        "render",
+        f"--template.glob={FOLDER}/templates/*.tmpl",
+        f'--template.text={{{{ template "minefleet.{template}" . }}}}',
+        f"--template.data={data}",
+        *(["--template.type=html"] if template.endswith("html") else []),
+    )
+    assert done.returncode == 0, done.stderr
+    golden = GOLDEN / f"{name}.{template}"
+    if request.config.getoption("--update-golden"):
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(done.stdout)
+    assert done.stdout == golden.read_text()

@@ -1,0 +1,79 @@
+"""The documents are true: written from the catalogue, naming every key, and their files exist."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import Any, get_args
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from exporter.config.load import load
+from exporter.config.schema import Root
+from exporter.pools import drivers
+from tests.conftest import ROOT
+
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+
+
+def test_the_metrics_page_is_what_the_catalogue_says() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "docs/build.py", "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def leaves(model: type[BaseModel], prefix: str) -> list[str]:
+    found = []
+    for name, field in model.model_fields.items():
+        annotation: Any = field.annotation
+        # The models of lists and mappings count as their sections.
+        annotation = next(iter(get_args(annotation)[-1:]), annotation) if get_args(annotation) else annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            found += leaves(annotation, f"{prefix}.{name}")
+        else:
+            found.append(f"{prefix}.{name}")
+    return found
+
+
+def test_every_key_is_documented() -> None:
+    text = (ROOT / "docs/configuration.md").read_text()
+    keys = leaves(Root, "")
+    for name, driver in drivers().items():
+        keys += leaves(driver.Settings, f".{name}")
+    for key in keys:
+        assert re.search(rf"`[\w.\[\]]*{re.escape(key.rpartition('.')[2])}`", text), key
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_to_files(path: Any) -> None:
+    for link in re.findall(r"\]\(((?!http)[^)#]+)", path.read_text()):
+        assert (path.parent / link).exists(), link
+
+
+def test_the_readmes_configuration_is_good(tmp_path: Any) -> None:
+    readme = (ROOT / "README.md").read_text()
+    blocks = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
+    config = next(block for block in blocks if block.startswith("fleet:"))
+    assert len(config.splitlines()) <= 10
+    path = tmp_path / "config.yaml"
+    path.write_text(config)
+    assert len(load(path, {}).fleet.all_miners()) == 2
+
+
+def test_the_readmes_and_example_scrape_jobs_are_good(tmp_path: Any) -> None:
+    readme = (ROOT / "README.md").read_text()
+    blocks = re.findall(r"```yaml\n(scrape_configs.*?)```", readme, re.DOTALL)
+    examples = [ROOT / "prometheus/examples" / name for name in ("single-target.yml", "vmagent.yml")]
+    for number, text in enumerate([*blocks, *(path.read_text() for path in examples)]):
+        path = tmp_path / f"{number}.yml"
+        path.write_text(text)
+        done = subprocess.run(
+            ["promtool", "check", "config", path], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        for job in yaml.safe_load(text)["scrape_configs"]:
+            assert job["job_name"].startswith("minefleet-"), "the rules look for it"
