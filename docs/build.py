@@ -40,7 +40,7 @@ def page() -> str:
         "<!-- Written by docs/build.py from exporter/catalogue.py. -->",
         "",
         "Base units throughout: hashes per second, degrees Celsius, watts, volts, hertz, seconds, bytes, and",
-        "ratios from 0 to 1. A value nobody measured is absent, never 0. A help text ends with its source field.",
+        "ratios from 0 to 1. A value nobody measured is absent, never 0. A help text ends with its source.",
         "Samples carry no labels of the target: `instance`, `site` and your other labels come from service",
         "discovery, or on `/fleet` from the exporter.",
     ]

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
+from functools import cache, lru_cache
 
 from exporter.catalogue import Kind, Metric
 
 LabelValues = tuple[str, ...]
-_NO_LABELS: LabelValues = ()
 
 
 class Format(Enum):
@@ -42,10 +42,12 @@ class Page:
     make the page unreadable.
     """
 
-    __slots__ = ("_families",)
+    __slots__ = ("_families", "_states")
 
     def __init__(self) -> None:
         self._families: dict[Metric, dict[LabelValues, float]] = {}
+        # State sets by the labels before the state; most of their samples are zeros, and made on demand.
+        self._states: dict[Metric, dict[LabelValues, str]] = {}
 
     def add(self, metric: Metric, value: float | None, *labels: str) -> None:
         """Add one sample; ``None`` is a value nobody knows, and so no sample."""
@@ -54,21 +56,21 @@ class Page:
         family = self._families.get(metric)
         if family is None:
             family = self._families[metric] = {}
-        family.setdefault(labels, value)
+        family.setdefault(labels, float(value))
 
     def add_states(self, metric: Metric, state: str | None, *labels: str) -> None:
-        """Add a state set: 1 for *state*, 0 for the others; no samples if the state is unknown."""
-        if state is None:
-            return
-        for known in metric.states:
-            self.add(metric, float(known == state), *labels, known)
-        if state not in metric.states:
-            self.add(metric, 1.0, *labels, state)
+        """Add a state set: 1 for *state*, 0 for the others.
+
+        A state that is not among the metric's has a series of its own. An empty one is none of them: all
+        are 0. ``None`` is unknown: no samples.
+        """
+        if state is not None:
+            self._states.setdefault(metric, {}).setdefault(labels, state)
 
     def update(self, other: Page) -> None:
-        """Add all samples of *other*."""
-        for metric, samples in other.families():
-            self._families[metric] = {**samples, **self._families.get(metric, {})}
+        """Add all families of *other* that are not here yet; they are shared, so add to neither after."""
+        self._families = {**other._families, **self._families}
+        self._states = {**other._states, **self._states}
 
     def family(self, metric: Metric) -> dict[LabelValues, float]:
         """The samples of one family, open for writing; for callers that add thousands."""
@@ -76,14 +78,29 @@ class Page:
 
     def value(self, metric: Metric, *labels: str) -> float | None:
         """One sample's value, or ``None``."""
+        if metric in self._states:
+            return _expanded(metric, self._states[metric]).get(labels)
         return self._families.get(metric, {}).get(labels)
 
     def families(self) -> Iterator[tuple[Metric, Mapping[LabelValues, float]]]:
         """Every family with its samples."""
         yield from self._families.items()
+        for metric, sets in self._states.items():
+            yield metric, _expanded(metric, sets)
 
     def __len__(self) -> int:
-        return sum(map(len, self._families.values()))
+        return sum(len(samples) for _, samples in self.families())
+
+
+def _expanded(metric: Metric, sets: Mapping[LabelValues, str]) -> dict[LabelValues, float]:
+    """The samples of state sets."""
+    samples: dict[LabelValues, float] = {}
+    for labels, state in sets.items():
+        for known in metric.states:
+            samples[(*labels, known)] = float(known == state)
+        if state and state not in metric.states:
+            samples[(*labels, state)] = 1.0
+    return samples
 
 
 def render(pages: Iterable[tuple[Mapping[str, str], Page]], form: Format) -> bytes:
@@ -91,30 +108,31 @@ def render(pages: Iterable[tuple[Mapping[str, str], Page]], form: Format) -> byt
 
     A family appears once, with the series of all pages below it, as both formats demand.
     """
-    merged: dict[Metric, list[tuple[str, Mapping[LabelValues, float]]]] = {}
+    openmetrics = form is Format.OPENMETRICS
+    families: dict[Metric, list[str]] = {}
     for extra, page in pages:
         prefix = ",".join(f'{name}="{escape(value)}"' for name, value in extra.items())
-        for metric, samples in page.families():
-            merged.setdefault(metric, []).append((prefix, samples))
-    openmetrics = form is Format.OPENMETRICS
-    rendered: dict[tuple[tuple[str, ...], str, LabelValues], str] = {}
-    lines: list[str] = []
-    for metric, parts in merged.items():
-        lines.extend(_head(metric, openmetrics))
-        name, names = metric.name, metric.labels
-        for prefix, samples in parts:
-            for values, value in samples.items():
-                if values or prefix:
-                    key = (names, prefix, values)
-                    labels = rendered.get(key)
-                    if labels is None:
-                        labels = rendered[key] = _labels(names, prefix, values)
-                    lines.append(f"{name}{labels} {number(value)}")
-                else:
-                    lines.append(f"{name} {number(value)}")
+        for metric, samples in page._families.items():  # noqa: SLF001 - of this module
+            lines = families.get(metric)
+            if lines is None:
+                lines = families[metric] = [_head(metric, openmetrics)]
+            starts = _starts(metric, prefix)
+            for labels, value in samples.items():
+                start = starts.get(labels)
+                if start is None:
+                    start = starts[labels] = _start(metric, prefix, labels)
+                text = repr(value)
+                lines.append(start + (text if text[-1] not in "nf" else number(value)))
+        for metric, sets in page._states.items():  # noqa: SLF001 - of this module
+            lines = families.get(metric)
+            if lines is None:
+                lines = families[metric] = [_head(metric, openmetrics)]
+            for labels, state in sets.items():
+                lines.append(_state_lines(metric, prefix, labels, state))
+    written = ["\n".join(lines) for lines in families.values()]
     if openmetrics:
-        lines.append("# EOF")
-    return ("\n".join(lines) + "\n").encode() if lines else b""
+        written.append("# EOF")
+    return ("\n".join(written) + "\n").encode() if written else b""
 
 
 def number(value: float) -> str:
@@ -123,7 +141,7 @@ def number(value: float) -> str:
         return "NaN"
     if value in (float("inf"), float("-inf")):
         return "+Inf" if value > 0 else "-Inf"
-    return repr(float(value))
+    return repr(value)
 
 
 def escape(value: str) -> str:
@@ -135,20 +153,41 @@ def escape(value: str) -> str:
     return value
 
 
-def _labels(names: tuple[str, ...], prefix: str, values: LabelValues) -> str:
-    own = ",".join([f'{name}="{escape(value)}"' for name, value in zip(names, values, strict=True)])
-    return f"{{{prefix},{own}}}" if prefix and own else f"{{{prefix or own}}}"
+# What a line begins with is the same at every scrape, and for most series the same for every miner. Devices
+# choose some of the labels, so the caches are emptied when they have grown beyond any honest fleet.
+_MOST_CACHED = 2000
+_cached_starts: dict[tuple[Metric, str], dict[LabelValues, str]] = {}
 
 
-def _head(metric: Metric, openmetrics: bool) -> Iterator[str]:
+def _starts(metric: Metric, prefix: str) -> dict[LabelValues, str]:
+    key = (metric, prefix)
+    starts = _cached_starts.get(key)
+    if starts is None or len(starts) > _MOST_CACHED:
+        if len(_cached_starts) > _MOST_CACHED * 100:
+            _cached_starts.clear()
+        starts = _cached_starts[key] = {}
+    return starts
+
+
+def _start(metric: Metric, prefix: str, labels: LabelValues) -> str:
+    own = ",".join([f'{name}="{escape(value)}"' for name, value in zip(metric.labels, labels, strict=True)])
+    both = f"{prefix},{own}" if prefix and own else prefix or own
+    return f"{metric.name}{{{both}}} " if both else f"{metric.name} "
+
+
+@lru_cache(maxsize=20_000)
+def _state_lines(metric: Metric, prefix: str, labels: LabelValues, state: str) -> str:
+    samples = _expanded(metric, {labels: state})
+    return "\n".join(_start(metric, prefix, key) + number(value) for key, value in samples.items())
+
+
+@cache
+def _head(metric: Metric, openmetrics: bool) -> str:
     text = metric.help.replace("\\", r"\\").replace("\n", r"\n")
     if not openmetrics:
-        yield f"# HELP {metric.name} {text}"
-        yield f"# TYPE {metric.name} {'gauge' if metric.kind is Kind.INFO else metric.kind}"
-        return
+        kind = "gauge" if metric.kind is Kind.INFO else metric.kind
+        return f"# HELP {metric.name} {text}\n# TYPE {metric.name} {kind}"
     family = metric.family
     escaped = text.replace('"', r"\"")
-    yield f"# HELP {family} {escaped}"
-    yield f"# TYPE {family} {metric.kind}"
-    if metric.unit:
-        yield f"# UNIT {family} {metric.unit}"
+    unit = f"\n# UNIT {family} {metric.unit}" if metric.unit else ""
+    return f"# HELP {family} {escaped}\n# TYPE {family} {metric.kind}{unit}"

@@ -18,6 +18,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import aiohttp
@@ -86,6 +87,7 @@ class Endpoint:
         return f"{prefix}{host}{port}{self.path}"
 
 
+@lru_cache(maxsize=8192)
 def address_of(host: str) -> Address | None:
     """*host* as an address, an IPv4 address inside IPv6 unwrapped; ``None`` for a name."""
     try:

@@ -8,6 +8,8 @@ from collections import Counter
 from exporter.catalogue import Metric
 from exporter.exposition import Page
 
+_INFINITE = (math.inf, -math.inf)
+
 
 class Guard:
     """Adds samples to a page, unless they lie outside their metric's bounds."""
@@ -22,7 +24,8 @@ class Guard:
         """Add one sample; drop and count it if it is out of bounds or not finite."""
         if value is None:
             return
-        if metric.low <= value <= metric.high and math.isfinite(value):
+        # Not a number fails both comparisons; infinities are stopped by bounds, or here.
+        if metric.low <= value <= metric.high and value not in _INFINITE:
             self.page.add(metric, value, *labels)
         else:
             self.drop(metric)

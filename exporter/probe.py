@@ -225,9 +225,7 @@ class Reader(Generic[R]):
         names = self.series
         page.add(names.up, float(look.up))
         page.add(names.duration, look.seconds)
-        reason = str(look.error.reason) if look.error else ""
-        for known in names.failure.states:
-            page.add(names.failure, float(known == reason), known)
+        page.add_states(names.failure, str(look.error.reason) if look.error else "")
         page.add_states(names.breaker, str(self.breaker.state))
         self.write(look, page)
         for counter, metric in ((self.implausible, names.implausible), (self.unexpected, names.unexpected)):

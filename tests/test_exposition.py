@@ -13,7 +13,10 @@ from exporter.catalogue import CATALOGUE, Kind, Metric
 from exporter.exposition import Format, Page, negotiate, number, render
 
 Key = tuple[str, frozenset[tuple[str, str]]]
-WRITABLE = [metric for metric in CATALOGUE.values() if metric.kind is not Kind.HISTOGRAM]
+STATE_SETS = [metric for metric in CATALOGUE.values() if metric.states]
+WRITABLE = [
+    metric for metric in CATALOGUE.values() if metric.kind is not Kind.HISTOGRAM and not metric.states
+]
 
 
 def samples(text: bytes, form: Format) -> dict[Key, float]:
@@ -30,6 +33,9 @@ def samples(text: bytes, form: Format) -> dict[Key, float]:
 @st.composite
 def pages(draw: st.DrawFn) -> Page:
     page = Page()
+    for metric in draw(st.lists(st.sampled_from(STATE_SETS), max_size=3, unique=True)):
+        state = draw(st.sampled_from(("", "unheard of", *metric.states)))
+        page.add_states(metric, state, *(draw(st.text(max_size=8)) for _ in metric.labels[:-1]))
     for metric in draw(st.lists(st.sampled_from(WRITABLE), max_size=8)):
         for _ in range(draw(st.integers(0, 4))):
             # Info samples are 1 and counters are not negative, by the rules of OpenMetrics.
@@ -144,13 +150,35 @@ def test_an_unknown_state_is_exported_as_itself_beside_the_known_ones() -> None:
     assert len(page) == len(c.MINER_STATES) + 1
 
 
-def test_update_shares_nothing() -> None:
+def test_update_adds_the_families_that_are_not_there() -> None:
     source, page = Page(), Page()
     source.add(c.HASHRATE, 1.0)
+    source.add(c.POWER, 2.0)
+    source.add_states(c.STATE, "mining")
+    page.add(c.POWER, 3.0)
     page.update(source)
-    page.add(c.HASHRATE, 2.0)
-    page.family(c.HASHRATE)[("x",)] = 3.0
-    assert len(source) == 1
+    assert (page.value(c.HASHRATE), page.value(c.POWER)) == (1.0, 3.0)
+    assert page.value(c.STATE, "mining") == 1.0
+    assert source.value(c.POWER) == 2.0
+
+
+def test_an_empty_state_is_none_of_them() -> None:
+    page = Page()
+    page.add_states(c.SCRAPE_FAILURE, "")
+    assert len(page) == len(c.FAILURE_REASONS)
+    assert {page.value(c.SCRAPE_FAILURE, reason) for reason in c.FAILURE_REASONS} == {0.0}
+
+
+def test_labels_a_device_makes_up_do_not_fill_the_memory() -> None:
+    from exporter import exposition
+
+    for index in range(10_000):
+        page = Page()
+        page.add(c.POOL_ACTIVE, 1.0, str(index), "x")
+        page.add_states(c.STATE, f"state {index}")
+        render([({}, page)], Format.TEXT)
+    assert len(exposition._cached_starts[c.POOL_ACTIVE, ""]) <= exposition._MOST_CACHED + 1
+    assert exposition._state_lines.cache_info().currsize <= 20_000
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from exporter.server.web_config import WEB_CONFIG, WebConfig, require_user
 
 RUNTIME = web.AppKey("runtime", Runtime)
 TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
+_WORTH_COMPRESSING_BYTES = 512 * 1024
 _PROBE_PARAMETERS = frozenset({"target", "module", "debug"})
 
 
@@ -120,7 +121,8 @@ async def _look(runtime: Runtime, target: Target, until: float) -> tuple[Look[An
 
 def _answer(body: bytes, form: Format) -> web.Response:
     response = web.Response(body=body, headers={"Content-Type": form.value})
-    if len(body) > 4096:
+    # Compressing a page of one miner costs more than all else a probe does.
+    if len(body) > _WORTH_COMPRESSING_BYTES:
         response.enable_compression()
     return response
 

@@ -1,0 +1,200 @@
+"""What a probe costs the exporter, against the bare floor: the same GETs with aiohttp and a JSON parse.
+
+    python benchmarks/probe.py [--miners 60] [--rounds 20]
+
+Simulator, exporter and floor are processes of their own; their CPU time is the operating system's. The
+floor and the exporter take turns, so that a noisy machine is noisy for both, and ratios are of one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+import aiohttp
+import yaml
+from aiohttp import web
+
+from exporter.simulator.simulation import Simulation, mixed_fleet
+from exporter.simulator.stack import free_port
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def resident_mib(pid: int) -> float:
+    """Resident memory of a process."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+async def floor(urls: list[str], rounds: int) -> None:
+    """The bare floor, as a child process: GET and parse what a probe GETs, and nothing else.
+
+    On ``go`` it does so by itself; asked over HTTP it does so for one miner and answers with a page of the
+    size of a probe's, which is the least any exporter on these libraries can do.
+    """
+    targets = [(url.partition("|")[0], url.partition("|")[2].split(",")) for url in urls]
+    page = b"x" * 19_000
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+        async def one(base: str, paths: list[str]) -> None:
+            for path in paths:
+                async with session.get(base + path) as response:
+                    json.loads(await response.read())
+
+        async def answer(request: web.Request) -> web.Response:
+            await one(*targets[int(request.query["miner"])])
+            return web.Response(body=page)
+
+        app = web.Application()
+        app.router.add_get("/", answer)
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        print(runner.addresses[0][1], flush=True)
+        while (await asyncio.to_thread(sys.stdin.readline)).strip() == "go":
+            for _ in range(rounds):
+                await asyncio.gather(*(one(base, paths) for base, paths in targets))
+            print("done", flush=True)
+        await runner.cleanup()
+
+
+async def simulate(miners: int, directory: Path) -> None:
+    """The simulator, as a child process; writes the exporter's configuration and waits."""
+    async with Simulation(mixed_fleet(miners)) as simulation:
+        config = simulation.configuration(min_interval_seconds=0, timeout_seconds=30)
+        (directory / "config.yaml").write_text(yaml.safe_dump(config))
+        print("ready", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+
+
+async def child(*arguments: str) -> asyncio.subprocess.Process:
+    """This program again, in another role."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, __file__, *arguments),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=2**24,
+    )
+
+
+async def measure(miners: int, rounds: int) -> None:
+    """Compare and print."""
+    directory = Path(tempfile.mkdtemp(prefix="minefleet-bench-"))
+    simulator = await child("--simulate", str(directory), "--miners", str(miners))
+    assert simulator.stdout
+    assert await simulator.stdout.readline()
+    port = free_port()
+    exporter = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "exporter", "serve", f"--config.file={directory / 'config.yaml'}"),
+        f"--web.listen-address=127.0.0.1:{port}",
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    config = yaml.safe_load((directory / "config.yaml").read_text())
+    names = [miner["name"] for miner in config["fleet"]["miners"]]
+    base = f"http://127.0.0.1:{port}"
+    try:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+            await _until_healthy(session, base)
+            sizes = [len(await _get(session, f"{base}/probe?target={name}")) for name in names]
+            # A second probe shows what is asked each time, without what is kept for minutes.
+            await asyncio.gather(*(_get(session, f"{base}/probe?target={name}") for name in names))
+            urls = []
+            for miner in config["fleet"]["miners"]:
+                text = await _get(session, f"{base}/probe?target={miner['name']}&debug=true")
+                paths = [
+                    line.split()[1].rstrip(":")
+                    for line in text.decode().splitlines()
+                    if line.startswith("GET ")
+                ]
+                urls.append(f"http://{miner['address']}|{','.join(paths)}")
+            bare = await child("--floor", *urls, "--rounds", str(rounds))
+            assert bare.stdin
+            assert bare.stdout
+            served = f"http://127.0.0.1:{int(await bare.stdout.readline())}/?miner="
+            ours, floors, pages = [], [], []
+            for _ in range(5):
+                before = cpu_seconds(bare.pid)
+                bare.stdin.write(b"go\n")
+                await bare.stdout.readline()
+                floors.append((cpu_seconds(bare.pid) - before) / rounds / miners * 1000)
+                pages.append(await _cost(session, bare.pid, [f"{served}{i}" for i in range(miners)], rounds))
+                ours.append(
+                    await _cost(session, exporter.pid, [f"{base}/probe?target={n}" for n in names], rounds)
+                )
+            bare.stdin.close()
+            await bare.wait()
+            requests = statistics.mean(len(url.partition("|")[2].split(",")) for url in urls)
+            print(f"{miners} miners, {rounds} probes each, 5 runs; {requests:.1f} requests a probe")
+            _row("exporter CPU a probe", ours, " ms")
+            _row("floor: its GETs and JSON alone", floors, " ms")
+            _row("floor with a page served", pages, " ms")
+            _row("ratio to the floor", [o / f for o, f in zip(ours, floors, strict=True)])
+            _row("ratio to the floor with a page", [o / f for o, f in zip(ours, pages, strict=True)])
+            print(f"{'page':32}{statistics.mean(sizes) / 1024:6.1f} KiB")
+            print(f"{'exporter resident':32}{resident_mib(exporter.pid):6.1f} MiB")
+    finally:
+        exporter.terminate()
+        await exporter.wait()
+        simulator.terminate()
+        await simulator.wait()
+
+
+async def _cost(session: aiohttp.ClientSession, pid: int, urls: list[str], rounds: int) -> float:
+    """CPU milliseconds of process *pid* for each GET of *urls*, *rounds* times."""
+    before = cpu_seconds(pid)
+    for _ in range(rounds):
+        await asyncio.gather(*(_get(session, url) for url in urls))
+    return (cpu_seconds(pid) - before) / rounds / len(urls) * 1000
+
+
+def _row(name: str, values: list[float], unit: str = "") -> None:
+    print(f"{name:32}{statistics.median(values):6.2f}{unit}  ({min(values):.2f} to {max(values):.2f})")
+
+
+async def _get(session: aiohttp.ClientSession, url: str) -> bytes:
+    async with session.get(url) as response:
+        return await response.read()
+
+
+async def _until_healthy(session: aiohttp.ClientSession, base: str) -> None:
+    while True:
+        try:
+            await _get(session, f"{base}/-/healthy")
+            return
+        except aiohttp.ClientError:
+            await asyncio.sleep(0.1)
+
+
+def main() -> None:
+    """Parse and run in one of the three roles."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--miners", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--simulate", metavar="DIR", help=argparse.SUPPRESS)
+    parser.add_argument("--floor", nargs="*", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.simulate:
+        asyncio.run(simulate(arguments.miners, Path(arguments.simulate)))
+    elif arguments.floor:
+        asyncio.run(floor(arguments.floor, arguments.rounds))
+    else:
+        asyncio.run(measure(arguments.miners, arguments.rounds))
+
+
+if __name__ == "__main__":
+    main()
