@@ -168,6 +168,15 @@ UNEXPECTED = _counter(
     "Fields of the wrong type and enumeration values no known firmware sends, by field (probe)",
     "field",
 )
+AUTHENTICATED = _flag(
+    "vnish_authenticated",
+    "1 if requests carry a token or a key, 0 if a configured password did not get one (probe)",
+)
+UNLOCK_WAIT = _gauge(
+    "vnish_unlock_wait_seconds",
+    "Time until another login may be tried, after a wrong password or too many tries (unlock.unlock_timeout)",
+    low=0,
+)
 
 # The miner.
 MINER_INFO = _info(
@@ -422,6 +431,57 @@ BOARD_CHIPS_EXPECTED = _gauge(
     10_000,
 )
 
+BOARD_INFO = _info(
+    "vnish_board_info",
+    "What the factory wrote onto the board (chains/factory-info.chains[])",
+    "board model serial chip_bin",
+)
+BOARD_SENSOR = _temperature(
+    "vnish_board_sensor_temperature_celsius",
+    "A sensor that measures; sensor is the chip it sits at, place the board or the chip"
+    " (chains[].sensors[], boards[].sensors[])",
+    "board sensor place",
+)
+PSU_INFO = _info(
+    "vnish_psu_info", "The power supply (chains/factory-info.psu_model, psu_serial)", "model serial"
+)
+
+# Chips, by board and position; some 300 on a miner.
+CHIP_HASHRATE = _hashrate(
+    "vnish_chip_hashrate_hashes_per_second",
+    "Real-time hashrate of the chip (chains[].chips[].hr, chips.chains[].chips[].hashrate)",
+    "board chip",
+)
+CHIP_TEMPERATURE = _temperature(
+    "vnish_chip_temperature_celsius", "Temperature of the chip (chains[].chips[].temp)", "board chip"
+)
+CHIP_FREQUENCY = _gauge(
+    "vnish_chip_frequency_hertz", "Frequency of the chip (chains[].chips[].freq)", "board chip", 0, 5e9
+)
+CHIP_VOLTAGE = _gauge(
+    "vnish_chip_voltage_volts", "Voltage of the chip (chains[].chips[].volt)", "board chip", 0, 20
+)
+CHIP_ERRORS = _counter(
+    "vnish_chip_hardware_errors_total",
+    "Wrong nonces of the chip since mining began (chains[].chips[].errs)",
+    "board chip",
+)
+CHIP_GRADE = _flag(
+    "vnish_chip_grade",
+    "1 for the grade the chip has now: grey is good, orange weak, red bad (chains[].chips[].grade)",
+    "board chip grade",
+)
+CHIP_THROTTLED = _flag(
+    "vnish_chip_throttled",
+    "1 while the firmware slows the chip down for its temperature (chains[].chips[].throttled)",
+    "board chip",
+)
+CHIPS_AGE = _gauge(
+    "vnish_chips_age_seconds",
+    "How old the figures of chips and sensors are; above 0 with a chips_interval_seconds only (probe)",
+    low=0,
+)
+
 # The pools a miner mines to, as the miner sees them.
 POOL_INFO = _info(
     "vnish_pool_info",
@@ -593,6 +653,12 @@ MINER_CONFIGURED = _flag(
 )
 FLEET_MINER_INFO = _info(
     "minefleet_miner_info", "What the configuration says of the miner (fleet.miners[].worker)", "worker"
+)
+POOL_MATCH = _flag(
+    "minefleet_pool_match",
+    "1 if a pool in the miner's list is where the configuration wants it to mine, and under the right worker as far"
+    " as the miner shows it; 0 if not, as on a hijacked or swapped miner (fleet.expected_pools, fleet.miners[].worker)",
+    "pool",
 )
 MINER_POWER_CONFIGURED = _gauge(
     "minefleet_miner_power_configured_watts",

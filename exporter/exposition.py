@@ -113,6 +113,8 @@ def render(pages: Iterable[tuple[Mapping[str, str], Page]], form: Format) -> byt
     for extra, page in pages:
         prefix = ",".join(f'{name}="{escape(value)}"' for name, value in extra.items())
         for metric, samples in page._families.items():  # noqa: SLF001 - of this module
+            if not samples:
+                continue
             lines = families.get(metric)
             if lines is None:
                 lines = families[metric] = [_head(metric, openmetrics)]

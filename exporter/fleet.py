@@ -20,6 +20,7 @@ from exporter.http import Client, Endpoint, Outgoing, Policy, tls_settings
 from exporter.pools import drivers
 from exporter.pools.settings import PoolSettings
 from exporter.probe import Budget, Look, MinerReader, PoolReader, Reader
+from exporter.vnish.access import Access
 from exporter.vnish.source import VnishSource
 
 MAX_UNCONFIGURED = 256
@@ -147,6 +148,9 @@ class Fleet:
             miner.address,
             miner.api,
             miner.algorithm,
+            miner.secret_password,
+            miner.secret_key,
+            miner.full_detail,
             miner.ca_file,
             miner.fingerprint,
             self.config.breaker(MODULE),
@@ -171,8 +175,16 @@ class Fleet:
             self._clock,
             api=miner.api,
             algorithm=miner.algorithm,
+            access=Access(
+                self._clock,
+                password=miner.secret_password,
+                api_key=miner.secret_key,
+                full_detail=miner.full_detail,
+            ),
             boards=fleet.collect.boards,
             pools=fleet.collect.pools,
+            chips=fleet.collect.chips,
+            chips_interval=fleet.chips_interval_seconds,
         )
 
         def open_client(deadline: float) -> Client:

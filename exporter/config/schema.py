@@ -8,10 +8,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from exporter.catalogue import CATALOGUE
-from exporter.config.base import Boolean, Integer, Number, Section
+from exporter.config.base import (
+    Boolean,
+    Integer,
+    Number,
+    Secret,
+    SecretFile,
+    Section,
+    chosen_secret,
+)
 from exporter.http import DEFAULT_MAX_BYTES, Endpoint, Network, tls_settings
 from exporter.pools.settings import PoolSettings
 
@@ -128,6 +136,11 @@ class Miner(Section):
     worker: Name | None = None
     labels: Annotated[dict[str, str], AfterValidator(_labels)] = {}
     api: Literal["auto", "v1", "simple"] = "auto"
+    password: Secret | None = None
+    password_file: SecretFile | None = None
+    api_key: Secret | None = None
+    api_key_file: SecretFile | None = None
+    full_detail: Boolean = False
     ca_file: str | None = None
     fingerprint: str | None = None
     algorithm: Literal["scrypt", "sha256d"] | None = None
@@ -148,6 +161,22 @@ class Miner(Section):
             tls_settings(ca_file=None, fingerprint=value)
         return value
 
+    @model_validator(mode="after")
+    def _one_secret(self) -> Miner:
+        chosen_secret("password", self.password, self.password_file)
+        chosen_secret("api_key", self.api_key, self.api_key_file)
+        return self
+
+    @property
+    def secret_password(self) -> SecretStr | None:
+        """The firmware's password, from either place."""
+        return self.password or self.password_file
+
+    @property
+    def secret_key(self) -> SecretStr | None:
+        """An API key of the firmware, from either place."""
+        return self.api_key or self.api_key_file
+
     @property
     def instance(self) -> str:
         """The name its series carry."""
@@ -157,6 +186,7 @@ class Miner(Section):
 class Collect(Section):
     """Which parts of a miner are exported."""
 
+    chips: Boolean = True
     boards: Boolean = True
     pools: Boolean = True
 
@@ -173,6 +203,8 @@ class Fleet(Section):
     min_interval_seconds: Annotated[Number, Field(ge=0, le=60)] = 5.0
     max_response_bytes: Annotated[Integer, Field(ge=1024, le=64 * 1024 * 1024)] = DEFAULT_MAX_BYTES
     collect: Collect = Collect()
+    chips_interval_seconds: Annotated[Number, Field(ge=0, le=3600)] = 0.0
+    expected_pools: list[Name] = []
 
     @property
     def networks(self) -> tuple[Network, ...]:

@@ -10,6 +10,7 @@ some minutes, and read again when the miner has restarted.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,13 +18,28 @@ from typing import Any
 
 from exporter import catalogue, units
 from exporter.errors import ProbeError, Reason
-from exporter.fields import Fields
+from exporter.fields import Fields, items
 from exporter.http import Client
-from exporter.vnish.reading import Board, Fan, Identity, MinerReading, Pool, Preset, Range
+from exporter.vnish.access import Access
+from exporter.vnish.reading import (
+    Board,
+    BoardDetail,
+    Chip,
+    Factory,
+    FactoryBoard,
+    Fan,
+    Identity,
+    MinerReading,
+    Pool,
+    Preset,
+    Range,
+    Sensor,
+)
 
 BASE = "/api/v1"
 KEPT_SECONDS = 300.0
 PRESET_KEPT_SECONDS = 60.0
+MAX_CHIPS = 1024
 _POOL_TYPES = ("UserPool", "DevFee", "Refund", "HotelFee")
 _ALGORITHMS = ("scrypt", "sha256d")
 
@@ -41,11 +57,18 @@ class ApiV1:
     """Reads one miner through ``/api/v1`` and remembers what changes rarely."""
 
     clock: Callable[[], float]
+    access: Access
     boards: bool = True
     pools: bool = True
+    chips: bool = True
+    chips_interval: float = 0.0
     _kept: dict[str, _Kept] = field(default_factory=dict)
     _state_seconds: float | None = None
     _info_read_at: float = 0.0
+    # Where the chips are: "chains", "boards" or "chips"; empty if nowhere.
+    _details_path: str | None = None
+    _details: list[BoardDetail] = field(default_factory=list)
+    _details_read_at: float = -math.inf
 
     async def read(self, client: Client) -> MinerReading:
         """One reading: ``/info`` and ``/summary`` must answer, the rest is welcome.
@@ -58,7 +81,7 @@ class ApiV1:
         reading = MinerReading(identity(info), unexpected=odd)
         reading.endpoints["info"] = True
 
-        data = await client.get_json(f"{BASE}/summary")
+        data = await self.access.get_json(client, f"{BASE}/summary")
         if not isinstance(data, dict):
             raise ProbeError(Reason.BAD_SHAPE, "/api/v1/summary is not an object")
         reading.endpoints["summary"] = True
@@ -92,17 +115,56 @@ class ApiV1:
         perf = await self._kept_optional(client, reading, "perf-summary", PRESET_KEPT_SECONDS)
         if isinstance(perf, dict):
             reading.preset = _preset(Fields(perf, "perf-summary", odd))
+        if self.boards:
+            factory = await self._kept_optional(client, reading, "chains/factory-info", KEPT_SECONDS)
+            if isinstance(factory, dict):
+                reading.factory = _factory(Fields(factory, "chains/factory-info", odd))
+        if self.chips:
+            await self._read_details(client, reading, scale)
+        reading.authenticated = self.access.authenticated
+        reading.unlock_wait = self.access.wait
         return reading
+
+    async def _read_details(self, client: Client, reading: MinerReading, scale: float) -> None:
+        """Chips and sensors, each time or on their own slower rhythm."""
+        if self.clock() - self._details_read_at >= self.chips_interval:
+            self._details = []
+            for path in self._details_paths(reading.identity.firmware_version):
+                data = await self._optional(client, reading, path)
+                if reading.endpoints.get(path) is False:
+                    return
+                if data is None:
+                    continue
+                self._details_path = path
+                chains = data.get("chains") if path == "chips" and isinstance(data, dict) else data
+                self._details = [
+                    _detail(chain, scale, reading.unexpected)
+                    for chain in items(chains, path, reading.unexpected)
+                ]
+                break
+            else:
+                # This version has none of them; what is kept for minutes is what changes when that does.
+                self._details_path = ""
+                return
+            self._details_read_at = self.clock()
+        reading.details = self._details
+        reading.details_age = self.clock() - self._details_read_at
+
+    def _details_paths(self, version: str | None) -> tuple[str, ...]:
+        if self._details_path is not None:
+            return (self._details_path,) if self._details_path else ()
+        # 1.3 renamed the list; builds before 1.2.5 have the deprecated one alone.
+        return ("boards", "chains") if (version or "").startswith("1.3") else ("chains", "boards", "chips")
 
     async def _info(self, client: Client) -> Any:
         kept = self._kept.get("info")
         if kept and kept.until > self.clock():
             return kept.data
-        data = await client.get_json(f"{BASE}/info")
+        data = await self.access.get_json(client, f"{BASE}/info")
         # "miner" or "model" and a firmware: what every version of this interface has, whatever its brand.
         if not isinstance(data, dict) or not ({"miner", "model"} & data.keys() and "fw_version" in data):
             raise ProbeError(Reason.BAD_SHAPE, "/api/v1/info is not what this firmware answers")
-        self._kept = {"info": _Kept(data, self.clock() + KEPT_SECONDS)}
+        self._kept["info"] = _Kept(data, self.clock() + KEPT_SECONDS)
         self._info_read_at = self.clock()
         return data
 
@@ -113,6 +175,9 @@ class ApiV1:
     def forget(self) -> None:
         """Read everything anew next time; for a miner that was away."""
         self._kept.clear()
+        self._details_path = None
+        self._details_read_at = -math.inf
+        self.access.forget()
 
     async def _kept_optional(self, client: Client, reading: MinerReading, name: str, seconds: float) -> Any:
         kept = self._kept.get(name)
@@ -132,7 +197,7 @@ class ApiV1:
         endpoint: no answer, and no failure.
         """
         try:
-            data = await client.get_json(f"{BASE}/{name}")
+            data = await self.access.get_json(client, f"{BASE}/{name}")
         except ProbeError as error:
             if error.reason is not Reason.NOT_JSON or "HTML" not in error.detail:
                 reading.endpoints[name] = False
@@ -252,8 +317,8 @@ def _board(chain: Fields, scale: float) -> Board:
         power=_first(chain.number("power_consumption"), chain.number("power_usage")),
         voltage=_over(chain.number("voltage"), 1000),
         frequency=_times(chain.number("frequency"), 1e6),
-        chip_temperature=_range(chain.object("chip_temp")),
-        pcb_temperature=_range(chain.object("pcb_temp")),
+        chip_temperature=_range_or_sensors(chain, "chip_temp"),
+        pcb_temperature=_range_or_sensors(chain, "pcb_temp"),
         water_inlet=chain.number("inlet_water_temp"),
         water_outlet=chain.number("outlet_water_temp"),
         hardware_errors=chain.number("hw_errors"),
@@ -312,6 +377,93 @@ def _preset(perf: Fields) -> Preset:
 def _range(span: Fields) -> Range:
     # 0 is what a board without a working sensor reports.
     return Range(span.number("min") or None, span.number("max") or None)
+
+
+def _range_or_sensors(chain: Fields, key: str) -> Range:
+    """A board's range, which builds before 1.2.5 give as single sensors too, some of them not measuring."""
+    if key in chain:
+        return _range(chain.object(key))
+    measured = [
+        celsius
+        for sensor in chain.objects(f"{key}_sens", MAX_CHIPS)
+        if sensor.text("status") == "measure" and (celsius := sensor.number("temp"))
+    ]
+    return Range(min(measured), max(measured)) if measured else Range()
+
+
+def _factory(info: Fields) -> Factory:
+    return Factory(
+        psu_model=info.text("psu_model"),
+        psu_serial=info.text("psu_serial"),
+        boards=[
+            FactoryBoard(
+                number=_number(chain.number("id")),
+                model=chain.text("board_model"),
+                serial=chain.text("serial"),
+                chip_bin=None if (chip_bin := chain.number("chip_bin")) is None else f"{chip_bin:.15g}",
+            )
+            for chain in info.objects("chains")
+        ],
+    )
+
+
+def _detail(chain: Fields, scale: float, odd: Counter[str]) -> BoardDetail:
+    chips = chain.raw("chips")
+    if chips is not None and not isinstance(chips, list):
+        chain.odd("chips")
+        chips = None
+    return BoardDetail(
+        number=_number(chain.number("id")),
+        chips=[_chip(chip, scale, odd) for chip in (chips or ())[:MAX_CHIPS] if isinstance(chip, dict)],
+        sensors=[
+            Sensor(
+                location=_number(sensor.number("loc")),
+                board=sensor.number("board") or None,
+                chip=sensor.number("chip") or None,
+            )
+            for sensor in chain.objects("sensors", MAX_CHIPS)
+            # The others have not measured yet, or are broken; their figures are no readings.
+            if sensor.text("state") == "measure"
+        ],
+    )
+
+
+def _chip(chip: dict[str, Any], scale: float, odd: Counter[str]) -> Chip:
+    """One of some three hundred: read without the ceremony of :class:`Fields`.
+
+    ``/chains`` and ``/boards`` call the fields hr, errs and grade, the older ``/chips`` hashrate, errors and
+    status.
+    """
+    rate = _finite(chip.get("hr", chip.get("hashrate")), odd)
+    mhz = _finite(chip.get("freq"), odd)
+    millivolts = _finite(chip.get("volt"), odd)
+    number = _finite(chip.get("id"), odd)
+    grade = chip.get("grade", chip.get("status"))
+    if grade is not None and grade not in catalogue.CHIP_GRADES:
+        odd["chips[].grade"] += 1
+        grade = units.clean(grade, 32) if isinstance(grade, str) else None
+    throttled = chip.get("throttled")
+    return Chip(
+        "?" if number is None else f"{number:.15g}",
+        None if rate is None else rate * scale,
+        _finite(chip.get("temp"), odd) or None,
+        None if mhz is None else mhz * 1e6,
+        None if millivolts is None else millivolts / 1000,
+        _finite(chip.get("errs", chip.get("errors")), odd),
+        float(throttled) if isinstance(throttled, bool) else None,
+        grade,
+    )
+
+
+def _finite(value: Any, odd: Counter[str]) -> float | None:
+    kind = type(value)
+    if kind is float and -math.inf < value < math.inf:
+        return value  # type: ignore[no-any-return]
+    if kind is int and -(2**63) <= value < 2**64:
+        return float(value)
+    if value is not None:
+        odd["chips[]"] += 1
+    return None
 
 
 def _times(value: float | None, factor: float) -> float | None:

@@ -8,7 +8,7 @@ from exporter import catalogue as c
 from exporter.catalogue import Metric
 from exporter.exposition import Page
 from exporter.plausible import Guard
-from exporter.vnish.reading import Board, MinerReading, Pool
+from exporter.vnish.reading import Board, BoardDetail, Factory, MinerReading, Pool
 
 # What a whole miner of an algorithm can do, in hashes per second. Between the two lies every model from
 # the first of its kind to several times the best of 2026, and no model of one algorithm read in the unit
@@ -52,6 +52,8 @@ def samples(reading: MinerReading, page: Page) -> Counter[str]:
         (c.MEMORY_TOTAL, reading.memory_total),
         (c.MEMORY_FREE, reading.memory_free),
         (c.BOARDS_EXPECTED, reading.boards_expected),
+        (c.AUTHENTICATED, reading.authenticated),
+        (c.UNLOCK_WAIT, reading.unlock_wait),
     ):
         guard.add(metric, value)
     if reading.power == 0 and reading.hashrate:
@@ -77,6 +79,11 @@ def samples(reading: MinerReading, page: Page) -> Counter[str]:
             _board(board, page, guard, rates, reading.chips_expected)
     for pool in reading.pools:
         _pool(pool, page, guard)
+    if reading.factory is not None:
+        _factory(reading.factory, page)
+    if reading.details:
+        guard.add(c.CHIPS_AGE, reading.details_age)
+        _chips(reading.details, page, guard, rates)
     return guard.dropped
 
 
@@ -115,6 +122,11 @@ class _Hashrates:
             self._guard.drop(metric)
         else:
             self._guard.add(metric, value, *labels)
+
+    @property
+    def most(self) -> float:
+        """The most a part can truly do; negative if no rate of this miner can be believed."""
+        return self._most if self._trusted else -1.0
 
     def whole_miner(self, reading: MinerReading) -> None:
         for metric, value in (
@@ -168,3 +180,41 @@ def _pool(pool: Pool, page: Page, guard: Guard) -> None:
         (c.POOL_PING, pool.ping),
     ):
         guard.add(metric, value, *key)
+
+
+def _factory(factory: Factory, page: Page) -> None:
+    if factory.psu_model or factory.psu_serial:
+        page.add(c.PSU_INFO, 1.0, factory.psu_model or "", factory.psu_serial or "")
+    for board in factory.boards:
+        page.add(c.BOARD_INFO, 1.0, board.number, board.model or "", board.serial or "", board.chip_bin or "")
+
+
+def _chips(details: list[BoardDetail], page: Page, guard: Guard, rates: _Hashrates) -> None:
+    """Some thousand samples: written straight into their families, with the same bounds as all others."""
+    figures = (
+        (c.CHIP_HASHRATE, 1, rates.most),
+        (c.CHIP_TEMPERATURE, 2, c.CHIP_TEMPERATURE.high),
+        (c.CHIP_FREQUENCY, 3, c.CHIP_FREQUENCY.high),
+        (c.CHIP_VOLTAGE, 4, c.CHIP_VOLTAGE.high),
+        (c.CHIP_ERRORS, 5, c.CHIP_ERRORS.high),
+        (c.CHIP_THROTTLED, 6, 1.0),
+    )
+    keys = [[(detail.number, chip.number) for chip in detail.chips] for detail in details]
+    for metric, field, high in figures:
+        family, low = page.family(metric), metric.low
+        for detail, labels in zip(details, keys, strict=True):
+            for key, chip in zip(labels, detail.chips, strict=True):
+                value = chip[field]
+                if value is None:
+                    continue
+                if low <= value <= high:  # type: ignore[operator]
+                    family.setdefault(key, value)  # type: ignore[arg-type]
+                else:
+                    guard.drop(metric)
+    for detail, labels in zip(details, keys, strict=True):
+        for key, chip in zip(labels, detail.chips, strict=True):
+            if chip.grade is not None:
+                page.add(c.CHIP_GRADE, 1.0, *key, chip.grade)
+        for sensor in detail.sensors:
+            guard.add(c.BOARD_SENSOR, sensor.board, detail.number, sensor.location, "board")
+            guard.add(c.BOARD_SENSOR, sensor.chip, detail.number, sensor.location, "chip")

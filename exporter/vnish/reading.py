@@ -37,6 +37,55 @@ class Range(NamedTuple):
 NO_RANGE = Range()
 
 
+class Chip(NamedTuple):
+    """One chip; *number* is its position on the board."""
+
+    number: str
+    hashrate: float | None
+    temperature: float | None
+    frequency: float | None
+    voltage: float | None
+    hardware_errors: float | None
+    throttled: float | None
+    grade: str | None
+
+
+class Sensor(NamedTuple):
+    """A temperature sensor that measures: at which chip it sits, and what it says of board and chip."""
+
+    location: str
+    board: float | None
+    chip: float | None
+
+
+@dataclass(slots=True)
+class BoardDetail:
+    """What the firmware tells of a board in its own list, beside the summary."""
+
+    number: str
+    chips: list[Chip] = field(default_factory=list)
+    sensors: list[Sensor] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Factory:
+    """Identities written at the factory."""
+
+    psu_model: str | None = None
+    psu_serial: str | None = None
+    boards: list[FactoryBoard] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class FactoryBoard:
+    """One board's factory identity."""
+
+    number: str
+    model: str | None = None
+    serial: str | None = None
+    chip_bin: str | None = None
+
+
 @dataclass(slots=True)
 class Board:
     """One hashing board; *number* is the firmware's own, from 1."""
@@ -149,3 +198,8 @@ class MinerReading:
     boards_expected: float | None = None
     chips_expected: float | None = None
     pools: list[Pool] = field(default_factory=list)
+    details: list[BoardDetail] = field(default_factory=list)
+    details_age: float | None = None
+    factory: Factory | None = None
+    authenticated: bool | None = None
+    unlock_wait: float | None = None

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 from exporter.errors import ProbeError, Reason
 from exporter.http import Client
+from exporter.vnish.access import Access
 from exporter.vnish.api_v1 import ApiV1
 from exporter.vnish.reading import MinerReading
 from exporter.vnish.simple import Simple
@@ -35,11 +36,21 @@ class VnishSource:
         *,
         api: Api = "auto",
         algorithm: str | None = None,
+        access: Access | None = None,
         boards: bool = True,
         pools: bool = True,
+        chips: bool = True,
+        chips_interval: float = 0.0,
     ) -> None:
         self._dialects: dict[str, _Dialect] = {
-            "v1": ApiV1(clock, boards=boards, pools=pools),
+            "v1": ApiV1(
+                clock,
+                access or Access(clock),
+                boards=boards,
+                pools=pools,
+                chips=chips,
+                chips_interval=chips_interval,
+            ),
             "simple": Simple(boards=boards, algorithm=algorithm),
         }
         self._candidates = list(self._dialects) if api == "auto" else [api]

@@ -10,6 +10,7 @@ from aioresponses import aioresponses
 
 from exporter.errors import ProbeError, Reason
 from exporter.http import Client, Endpoint, Outgoing, Policy
+from exporter.vnish.access import Access
 from exporter.vnish.api_v1 import ApiV1
 from exporter.vnish.reading import MinerReading, Range
 from tests.conftest import FakeClock
@@ -127,7 +128,7 @@ HTML = "<!doctype html><html></html>"
 
 @pytest.fixture
 def dialect(clock: FakeClock) -> ApiV1:
-    return ApiV1(clock)
+    return ApiV1(clock, Access(clock), chips=False)
 
 
 async def read(
@@ -351,6 +352,6 @@ async def test_wrong_types_are_absent_and_counted(dialect: ApiV1, outgoing: Outg
 
 
 async def test_parts_nobody_collects_are_not_read(outgoing: Outgoing, clock: FakeClock) -> None:
-    reading, _ = await read(ApiV1(clock, boards=False, pools=False), outgoing)
+    reading, _ = await read(ApiV1(clock, Access(clock), boards=False, pools=False, chips=False), outgoing)
     assert reading.boards is None
     assert reading.pools == []
