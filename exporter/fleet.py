@@ -21,6 +21,7 @@ from exporter.pools import drivers
 from exporter.pools.settings import PoolSettings
 from exporter.probe import Budget, Look, MinerReader, PoolReader, Reader
 from exporter.vnish.access import Access
+from exporter.vnish.audit import PoolAudit
 from exporter.vnish.source import VnishSource
 
 MAX_UNCONFIGURED = 256
@@ -48,11 +49,14 @@ class Target:
     labels: Mapping[str, str]
     reader: Reader[Any]
     static: Page
+    audit: PoolAudit | None = None
 
     async def probe(self, deadline: float) -> tuple[Look[Any], Page]:
         """Look at the target and write its page; never raises for anything the target does."""
         look = await self.reader.look(deadline)
         page = self.reader.page(look)
+        if self.audit and look.reading is not None:
+            self.audit.write(look.reading, page)
         page.update(self.static)
         return look, page
 
@@ -163,7 +167,10 @@ class Fleet:
         static = _miner_static(
             miner, miner.thresholds.over(self.config.root.alerts.thresholds), self.config, configured=True
         )
-        target = Target(miner.instance, MODULE, miner.labels, reader, static)
+        expected = fleet.expected_pools if miner.expected_pools is None else miner.expected_pools
+        hosts = frozenset(host.lower().rpartition("//")[2] for host in expected)
+        audit = PoolAudit(hosts, fleet.pool_account, miner.worker)
+        target = Target(miner.instance, MODULE, miner.labels, reader, static, audit or None)
         self.miners[miner.instance] = target
         self._by_address[(str(endpoint.address or endpoint.host), endpoint.port)] = target
 
@@ -175,6 +182,7 @@ class Fleet:
             self._clock,
             api=miner.api,
             algorithm=miner.algorithm,
+            password=miner.secret_password,
             access=Access(
                 self._clock,
                 password=miner.secret_password,

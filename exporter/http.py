@@ -254,6 +254,8 @@ class Client:
         self._before_request = before_request
         self.deadline = deadline
         self.steps: list[Step] = []
+        # Whether the last answer asked for HTTP Digest, as old firmware does.
+        self.digest_wanted = False
 
     @property
     def seconds_left(self) -> float:
@@ -289,6 +291,7 @@ class Client:
         *,
         headers: Mapping[str, str] | None = None,
         json: Any = None,
+        middlewares: tuple[aiohttp.ClientMiddlewareType, ...] = (),
     ) -> Answer:
         """Send one request and read the whole answer, whatever its status.
 
@@ -302,7 +305,7 @@ class Client:
         attempts = 1 + (self._retries if method == "GET" else 0)
         for attempt in range(attempts):
             try:
-                return await self._attempt(method, path, headers, json)
+                return await self._attempt(method, path, headers, json, middlewares)
             except ProbeError as error:
                 self.steps[-1].problem = str(error)
                 pause = _RETRY_BASE_SECONDS * 2**attempt * self._outgoing.rng.uniform(0.8, 1.2)
@@ -312,7 +315,14 @@ class Client:
             await self._outgoing.sleep(pause)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _attempt(self, method: str, path: str, headers: Mapping[str, str] | None, json: Any) -> Answer:
+    async def _attempt(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None,
+        json: Any,
+        middlewares: tuple[aiohttp.ClientMiddlewareType, ...],
+    ) -> Answer:
         step = Step(method, path)
         self.steps.append(step)
         clock = self._outgoing.clock
@@ -322,7 +332,7 @@ class Client:
                 address = await self._permitted()
                 if self._before_request:
                     self._before_request()
-                return await self._exchange(method, path, headers, json, address, step)
+                return await self._exchange(method, path, headers, json, middlewares, address, step)
         except TimeoutError:
             raise ProbeError(Reason.TIMEOUT, f"{path}: no complete answer before the deadline") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -343,6 +353,7 @@ class Client:
         path: str,
         headers: Mapping[str, str] | None,
         json: Any,
+        middlewares: tuple[aiohttp.ClientMiddlewareType, ...],
         address: Address,
         step: Step,
     ) -> Answer:
@@ -364,8 +375,10 @@ class Client:
             allow_redirects=False,
             ssl=self._tls,
             server_hostname=hostname,
+            middlewares=middlewares,
         ) as response:
             step.status = response.status
+            self.digest_wanted = response.headers.get("WWW-Authenticate", "").startswith("Digest")
             body = bytearray()
             async for chunk in response.content.iter_any():
                 body += chunk

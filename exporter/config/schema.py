@@ -135,12 +135,13 @@ class Miner(Section):
     name: Name | None = None
     worker: Name | None = None
     labels: Annotated[dict[str, str], AfterValidator(_labels)] = {}
-    api: Literal["auto", "v1", "simple"] = "auto"
+    api: Literal["auto", "v1", "simple", "cgi"] = "auto"
     password: Secret | None = None
     password_file: SecretFile | None = None
     api_key: Secret | None = None
     api_key_file: SecretFile | None = None
     full_detail: Boolean = False
+    expected_pools: list[Name] | None = None
     ca_file: str | None = None
     fingerprint: str | None = None
     algorithm: Literal["scrypt", "sha256d"] | None = None
@@ -205,6 +206,7 @@ class Fleet(Section):
     collect: Collect = Collect()
     chips_interval_seconds: Annotated[Number, Field(ge=0, le=3600)] = 0.0
     expected_pools: list[Name] = []
+    pool_account: Name | None = None
 
     @property
     def networks(self) -> tuple[Network, ...]:

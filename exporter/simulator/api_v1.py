@@ -6,12 +6,141 @@ Integers are integers, optional fields are left out rather than null (but in ``/
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from exporter.simulator.miner import DEVFEE_RATIO, SimBoard, SimMiner, SimPool
 
 VERSIONS = ("1.2.7", "1.3.4")
+# Older and newer builds differ from 1.2.7 by what they leave out or have besides; see `as_version`.
+ALL_VERSIONS = ("1.2.0-beta10", "1.2.0-rc3", "1.2.0-rc5", "1.2.5", *VERSIONS[:1], "1.2.8", *VERSIONS[1:])
 Json = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a build lacks of 1.2.7: endpoints, and fields of the answers by name."""
+
+    endpoints: frozenset[str] = frozenset()
+    info: frozenset[str] = frozenset()
+    summary: frozenset[str] = frozenset()
+    chain: frozenset[str] = frozenset()
+    pool: frozenset[str] = frozenset()
+    fan: frozenset[str] = frozenset()
+    status: frozenset[str] = frozenset()
+
+
+_LATE = frozenset({"model", "chains", "chains/factory-info", "perf-summary"})
+_OLD_INFO = frozenset({"algorithm", "hr_measure", "serial"})
+_OLD_SUMMARY = frozenset({"hr_nominal", "hr_stock", "psu"})
+_OLD_STATUS = frozenset({"failure_code", "warranty"})
+DIFFERENCES = {
+    "1.2.0-beta10": Difference(
+        _LATE,
+        _OLD_INFO,
+        _OLD_SUMMARY | {"hr_realtime", "hr_average", "power_consumption", "hr_error"},
+        frozenset({"power_consumption", "hr_error", "chip_temp", "pcb_temp"}),
+        frozenset({"ping"}),
+        frozenset({"status", "max_rpm"}),
+        _OLD_STATUS,
+    ),
+    "1.2.0-rc3": Difference(
+        _LATE,
+        _OLD_INFO,
+        _OLD_SUMMARY,
+        frozenset(),
+        frozenset(),
+        frozenset({"status", "max_rpm"}),
+        _OLD_STATUS,
+    ),
+    "1.2.0-rc5": Difference(
+        _LATE,
+        frozenset({"algorithm", "serial"}),
+        _OLD_SUMMARY,
+        fan=frozenset({"max_rpm"}),
+        status=_OLD_STATUS,
+    ),
+    "1.2.5": Difference(
+        frozenset({"model"}), frozenset({"algorithm"}), frozenset({"psu"}), status=_OLD_STATUS
+    ),
+    "1.2.8": Difference(summary=frozenset({"hr_realtime"})),
+}
+
+
+def has_endpoint(version: str, name: str) -> bool:
+    """Whether the build answers ``/api/v1/NAME``; the deprecated ``/chips`` went with 1.3."""
+    if is_1_3(version):
+        return name not in ("chains", "chips")
+    return name != "boards" and name not in DIFFERENCES.get(version, Difference()).endpoints
+
+
+def as_version(name: str, answer: Json, version: str, miner: SimMiner, address: str) -> Json:
+    """An answer of 1.2.7 (or 1.3) as *version* gives it."""
+    lacks = DIFFERENCES.get(version)
+    if lacks is None:
+        return answer
+    if name == "info":
+        return _without(answer, lacks.info)
+    if name == "status":
+        return _without(answer, lacks.status)
+    if name == "summary" and answer.get("miner"):
+        body = _without(answer["miner"], lacks.summary)
+        body["miner_status"] = _without(body["miner_status"], lacks.status)
+        body["pools"] = [_without(pool, lacks.pool) for pool in body["pools"]]
+        body["cooling"] = {
+            **body["cooling"],
+            "fans": [_without(fan, lacks.fan) for fan in body["cooling"]["fans"]],
+        }
+        early = version in ("1.2.0-beta10", "1.2.0-rc3")
+        body["chains"] = [_old_chain(chain, lacks, sensors=early) for chain in body["chains"]]
+        if version == "1.2.0-beta10":
+            body["power_usage"] = float(body["power_usage"])
+        if early:
+            body["system"] = info(miner, version, address)["system"]
+        return {"miner": body}
+    return answer
+
+
+def _without(answer: dict[str, Json], names: frozenset[str]) -> dict[str, Json]:
+    return {key: value for key, value in answer.items() if key not in names}
+
+
+def _old_chain(chain: dict[str, Json], lacks: Difference, *, sensors: bool) -> dict[str, Json]:
+    made = _without(chain, lacks.chain)
+    if "power_consumption" in lacks.chain:
+        made["power_usage"] = float(chain["power_consumption"])
+    if sensors:
+        for kind in ("pcb_temp", "chip_temp"):
+            made[f"{kind}_sens"] = [
+                {"status": "measure", "temp": chain[kind]["min"]},
+                {"status": "measure", "temp": chain[kind]["max"]},
+                {"status": "init", "temp": 0},
+            ]
+    return made
+
+
+def chips(miner: SimMiner) -> Json:
+    """``GET /chips`` of 1.2, deprecated: an object, with other names than ``/chains``."""
+    return {
+        "chips_per_chain": miner.hardware.chips,
+        "chains": [
+            {
+                "id": chain["id"],
+                "chips": [
+                    {
+                        "id": chip["id"],
+                        "hashrate": chip["hr"],
+                        "freq": chip["freq"],
+                        "temp": chip["temp"],
+                        "errors": chip["errs"],
+                        "status": chip["grade"],
+                    }
+                    for chip in chain["chips"]
+                ],
+            }
+            for chain in chains(miner)
+        ],
+    }
 
 
 def is_1_3(version: str) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 
 from aiohttp import web
 
-from exporter.simulator import api_v1, simple
+from exporter.simulator import api_v1, cgi, simple
 from exporter.simulator.miner import SimMiner
 from exporter.simulator.relay import SimRelay
 
@@ -99,7 +99,7 @@ class Host:
 
 
 class MinerHost(Host):
-    """A miner's web server. *dialect* is a firmware version, or ``simple``."""
+    """A miner's web server. *dialect* is a firmware version of the API, ``3.9.0`` (CGI) or ``simple``."""
 
     def __init__(
         self, miner: SimMiner, dialect: str, address: str, port: int, clock: Callable[[], float]
@@ -108,17 +108,24 @@ class MinerHost(Host):
         self.miner = miner
         self.dialect = dialect
         self.token: str | None = None
+        self.api_key: str | None = None
         self._clock = clock
         # GETs that take no token, by path below /api/v1.
-        self._open: dict[str, Callable[[bool], Any]] = {
+        made: dict[str, Callable[[bool], Any]] = {
             "info": lambda _: api_v1.info(miner, dialect, address),
             "model": lambda _: api_v1.model(miner, dialect),
             "status": lambda unlocked: api_v1.status(miner, dialect, unlocked=unlocked),
             "summary": lambda unlocked: api_v1.summary(miner, dialect, unlocked=unlocked),
             "perf-summary": lambda _: api_v1.perf_summary(miner, dialect),
-            "boards" if api_v1.is_1_3(dialect) else "chains": lambda _: api_v1.chains(miner),
+            "boards": lambda _: api_v1.chains(miner),
+            "chains": lambda _: api_v1.chains(miner),
+            "chips": lambda _: api_v1.chips(miner),
             "chains/factory-info": lambda _: api_v1.factory_info(miner),
         }
+        self._open = {name: answer for name, answer in made.items() if api_v1.has_endpoint(dialect, name)}
+        # Some builds want a token for every read.
+        self.locked = False
+        self.unlock_timeout: int | None = None
         self._simple: dict[str, Callable[[SimMiner], Any]] = {
             "/summary": simple.summary,
             "/chains": simple.chains,
@@ -140,20 +147,39 @@ class MinerHost(Host):
             return (
                 web.Response(status=404, text="not found") if made is None else self._json(made(self.miner))
             )
-        if request.method == "POST":
+        if request.method == "POST" and self.dialect != "3.9.0":
             return await self._unlock(request) if path == "/api/v1/unlock" else web.Response(status=405)
+        if self.dialect == "3.9.0":
+            return self._cgi(request)
         name = path.removeprefix("/api/v1/")
+        if path.startswith("/api/v1/") and self.locked and not self._unlocked(request):
+            return web.Response(status=401)
         if path.startswith("/api/v1/") and name in self._open:
-            return self._json(self._open[name](self._unlocked(request)))
+            answer = self._open[name](self._unlocked(request))
+            return self._json(api_v1.as_version(name, answer, self.dialect, self.miner, self.address))
         if path in ("/api/v1/settings", "/api/v1/autotune/presets") and not self._unlocked(request):
             return web.Response(status=401)
         return web.Response(text=_PAGE, content_type="text/html")
 
+    def _cgi(self, request: web.BaseRequest) -> web.Response:
+        header = request.headers.get("Authorization", "")
+        if not cgi.admits(header, request.method, "root", self.miner.password):
+            return web.Response(status=401, headers={"WWW-Authenticate": cgi.challenge()})
+        if request.path == "/cgi-bin/get_system_info.cgi":
+            return self._json(cgi.system_info(self.miner))
+        if request.path == "/cgi-bin/get_miner_status.cgi":
+            return self._json(cgi.miner_status(self.miner))
+        return web.Response(status=404)
+
     def _unlocked(self, request: web.BaseRequest) -> bool:
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if self.api_key and request.headers.get("x-api-key") == self.api_key:
+            return True
         return self.token is not None and given == self.token
 
     async def _unlock(self, request: web.BaseRequest) -> web.StreamResponse:
+        if self.unlock_timeout is not None:
+            return _json({"unlock_timeout": self.unlock_timeout}, status=429)
         with contextlib.suppress(ValueError, AttributeError):
             if json.loads(await request.text()).get("pw") == self.miner.password:
                 self.token = secrets.token_hex(16)

@@ -33,7 +33,7 @@ _MIX = (
 
 @dataclass(frozen=True, slots=True)
 class MinerSpec:
-    """One miner to simulate; *dialect* is a firmware version or ``simple``."""
+    """One miner to simulate; *dialect* as of a :class:`MinerHost`."""
 
     name: str
     model: str
@@ -87,6 +87,8 @@ class Simulation:
         self.miners: dict[str, MinerHost] = {}
         for index, spec in enumerate(specs):
             miner = SimMiner(spec.name, HARDWARE[spec.model], seed * 1000 + index, f"account.{spec.name}")
+            if spec.dialect == "3.9.0":
+                miner.password = "root"  # noqa: S105 - the maker's
             # From .1 on, 250 to a third octet.
             first, second, third = network.split(".")
             address = f"{first}.{second}.{int(third) + index // 250}.{1 + index % 250}"

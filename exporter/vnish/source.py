@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, Protocol
 
+from pydantic import SecretStr
+
 from exporter.errors import ProbeError, Reason
 from exporter.http import Client
 from exporter.vnish.access import Access
 from exporter.vnish.api_v1 import ApiV1
+from exporter.vnish.cgi import Cgi
 from exporter.vnish.reading import MinerReading
 from exporter.vnish.simple import Simple
 
-Api = Literal["auto", "v1", "simple"]
+Api = Literal["auto", "v1", "simple", "cgi"]
 
 # Failures that say the device speaks, but not this interface.
 _OTHER_LANGUAGE = frozenset({Reason.NOT_JSON, Reason.BAD_SHAPE, Reason.HTTP_STATUS})
@@ -25,7 +28,7 @@ class _Dialect(Protocol):
 
 
 class VnishSource:
-    """Reads one miner. ``api="auto"`` tries the real interface first, then the simple shape.
+    """Reads one miner. ``api="auto"`` tries the real interface first, then the simple shape, then the CGI.
 
     *algorithm* is what it mines where its interface cannot tell.
     """
@@ -37,6 +40,7 @@ class VnishSource:
         api: Api = "auto",
         algorithm: str | None = None,
         access: Access | None = None,
+        password: SecretStr | None = None,
         boards: bool = True,
         pools: bool = True,
         chips: bool = True,
@@ -52,6 +56,7 @@ class VnishSource:
                 chips_interval=chips_interval,
             ),
             "simple": Simple(boards=boards, algorithm=algorithm),
+            "cgi": Cgi(clock, password=password, boards=boards, pools=pools),
         }
         self._candidates = list(self._dialects) if api == "auto" else [api]
         self._spoken: str | None = None
@@ -71,16 +76,21 @@ class VnishSource:
                 if error.reason in _OTHER_LANGUAGE:
                     self._spoken = None
                 raise
+        return await self._find(client)
+
+    async def _find(self, client: Client) -> MinerReading:
         first: ProbeError | None = None
         for name in self._candidates:
+            # Old firmware guards every page alike with Digest, and has the CGI only; no other is offered it.
+            if len(self._candidates) > 1 and first and (name == "cgi") != client.digest_wanted:
+                continue
             try:
                 reading = await self._dialects[name].read(client)
             except ProbeError as error:
                 first = first or error
-                if error.reason not in _OTHER_LANGUAGE:
+                if error.reason not in _OTHER_LANGUAGE and not client.digest_wanted:
                     break
             else:
                 self._spoken = name
                 return reading
-        assert first is not None, "there is at least one candidate"  # noqa: S101
-        raise first
+        raise first or ProbeError(Reason.BAD_SHAPE, "no interface to try")

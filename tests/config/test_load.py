@@ -128,7 +128,7 @@ def test_defaults(tmp_path: Path) -> None:
         ),
         (
             "fleet: {miners: [{address: 192.0.2.1, api: v2}]}",
-            ":1: fleet.miners[0].api: expected 'auto', 'v1' or 'simple', found 'v2'",
+            ":1: fleet.miners[0].api: expected 'auto', 'v1', 'simple' or 'cgi', found 'v2'",
         ),
         (
             "fleet: {miners: [{address: 192.0.2.1, labels: {rack: 3}}]}",

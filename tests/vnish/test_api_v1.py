@@ -123,6 +123,11 @@ PERF: dict[str, Any] = {
     "current_preset": {"name": "3360", "pretty": "3360 watt ~ 17000 MH", "status": "tuned"},
     "preset_switcher": {"enabled": True, "decrease_temp": 75, "rise_temp": 55},
 }
+FACTORY: dict[str, Any] = {
+    "psu_model": "APW17",
+    "psu_serial": None,
+    "chains": [{"id": 1, "board_model": "L9BB", "serial": "B1", "chip_bin": 2}],
+}
 HTML = "<!doctype html><html></html>"
 
 
@@ -140,6 +145,7 @@ async def read(
     status: Any = STATUS,
     model: Any = MODEL,
     perf: Any = PERF,
+    factory: Any = FACTORY,
 ) -> tuple[MinerReading, list[str]]:
     client = Client(outgoing, Endpoint.parse("192.0.2.1"), Policy(None), outgoing.clock() + 5)
     with aioresponses() as mocked:
@@ -149,6 +155,7 @@ async def read(
             "status": status,
             "model": model,
             "perf-summary": perf,
+            "chains/factory-info": factory,
         }.items():
             if isinstance(answer, int):
                 mocked.get(f"{BASE}/{name}", status=answer)
@@ -162,7 +169,7 @@ async def read(
 
 async def test_every_field_in_base_units(dialect: ApiV1, outgoing: Outgoing) -> None:
     reading, asked = await read(dialect, outgoing)
-    assert asked == ["info", "summary", "status", "model", "perf-summary"]
+    assert asked == ["info", "summary", "status", "model", "perf-summary", "chains/factory-info"]
     who = reading.identity
     assert (who.model, who.algorithm, who.firmware, who.firmware_version) == (
         "Antminer L9",
@@ -217,6 +224,10 @@ async def test_every_field_in_base_units(dialect: ApiV1, outgoing: Outgoing) -> 
     assert reading.boards_expected == 3
     assert reading.preset
     assert (reading.preset.name, reading.preset.power, reading.preset.switcher) == ("3360", 3360, True)
+    assert reading.factory
+    assert (reading.factory.psu_model, reading.factory.psu_serial) == ("APW17", None)
+    [factory] = reading.factory.boards
+    assert (factory.number, factory.model, factory.serial, factory.chip_bin) == ("1", "L9BB", "B1", "2")
     assert reading.unexpected == {}
 
 
@@ -270,7 +281,7 @@ async def test_what_this_version_does_not_have_is_not_asked_for_each_time(
     assert asked == ["summary", "status"]
     clock.advance(301)
     _, asked = await read(dialect, outgoing)
-    assert asked == ["info", "summary", "status", "model", "perf-summary"]
+    assert asked == ["info", "summary", "status", "model", "perf-summary", "chains/factory-info"]
 
 
 async def test_what_changes_rarely_is_kept_and_read_again_after_a_restart(
@@ -283,7 +294,7 @@ async def test_what_changes_rarely_is_kept_and_read_again_after_a_restart(
     assert reading.uptime == 86400 + 3 * 3600 + 58 * 60 + 30
     newer = {**INFO, "fw_version": "1.3.4"}
     reading, asked = await read(dialect, outgoing, info=newer, status={**STATUS, "miner_state_time": 2})
-    assert asked == ["summary", "status", "info", "model", "perf-summary"]
+    assert asked == ["summary", "status", "info", "model", "perf-summary", "chains/factory-info"]
     assert reading.identity.firmware_version == "1.3.4"
 
 
@@ -297,6 +308,7 @@ async def test_a_part_that_fails_leaves_the_rest(dialect: ApiV1, outgoing: Outgo
         "status": False,
         "model": True,
         "perf-summary": False,
+        "chains/factory-info": True,
     }
 
 

@@ -1,0 +1,55 @@
+"""Is the miner mining where its owner wants it to? A hijacked or swapped miner is not.
+
+The firmware's own fee pools are no concern of the owner's and are left out. Without a token the firmware
+hides the user; then the pool's host alone is compared.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from exporter import catalogue as c
+from exporter.exposition import Page
+from exporter.vnish.reading import MinerReading, Pool
+
+_HOST = re.compile(r"(?:[a-z0-9+.-]+://)?(?:[^/@]*@)?([^/@:\s]+)(?::(\d+))?(?:/.*)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolAudit:
+    """What is expected of one miner: *hosts* as ``host`` or ``host:port``, its *account* and *worker*."""
+
+    hosts: frozenset[str]
+    account: str | None
+    worker: str | None
+
+    def __bool__(self) -> bool:
+        return bool(self.hosts or self.account)
+
+    def write(self, reading: MinerReading, page: Page) -> None:
+        """Add 1 or 0 for each of the owner's pools in the miner's list."""
+        for pool in reading.pools:
+            if pool.kind == "UserPool":
+                page.add(c.POOL_MATCH, float(self.matches(pool)), pool.number)
+
+    def matches(self, pool: Pool) -> bool:
+        """Whether a pool is as expected, as far as the miner shows it."""
+        return self._right_host(pool.url) and self._right_user(pool.user)
+
+    def _right_host(self, url: str | None) -> bool:
+        if not self.hosts:
+            return True
+        found = _HOST.fullmatch(url or "")
+        if not found:
+            return False
+        host = found[1].lower().rstrip(".")
+        return host in self.hosts or f"{host}:{found[2]}" in self.hosts
+
+    def _right_user(self, user: str | None) -> bool:
+        if user is None or set(user) == {"*"}:
+            return True
+        account, _, worker = user.partition(".")
+        if self.account is not None and account != self.account:
+            return False
+        return not (worker and self.worker) or worker == self.worker
