@@ -246,7 +246,7 @@ class Client:
         before_request: Callable[[], None] | None = None,
     ) -> None:
         self._outgoing = outgoing
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._policy = policy
         self._retries = retries
         self._max_bytes = max_bytes
@@ -329,7 +329,7 @@ class Client:
         started = clock()
         try:
             async with asyncio.timeout(max(0.0, self.seconds_left)):
-                address = await self._permitted()
+                address = await self.permitted()
                 if self._before_request:
                     self._before_request()
                 return await self._exchange(method, path, headers, json, middlewares, address, step)
@@ -340,8 +340,13 @@ class Client:
         finally:
             step.seconds = clock() - started
 
-    async def _permitted(self) -> Address:
-        found = await self._outgoing.addresses(self._endpoint.host)
+    async def permitted(self) -> Address:
+        """The address of the endpoint that may be connected to.
+
+        Raises:
+            ProbeError: ``refused`` if it has none inside the policy, ``connection`` if it has none at all.
+        """
+        found = await self._outgoing.addresses(self.endpoint.host)
         for address in found:
             if self._policy.allows(address):
                 return address
@@ -357,7 +362,7 @@ class Client:
         address: Address,
         step: Step,
     ) -> Answer:
-        endpoint = self._endpoint
+        endpoint = self.endpoint
         started = self._outgoing.clock()
         url = URL.build(
             scheme=endpoint.scheme, host=str(address), port=endpoint.port, path=endpoint.path + path

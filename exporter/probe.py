@@ -117,7 +117,7 @@ class Reader(Generic[R]):
         self.last_good: Look[R] | None = None
         self.implausible: Counter[str] = Counter()
         self.unexpected: Counter[str] = Counter()
-        self._open_client = open_client
+        self.open_client = open_client
         self._read = read
         self._clock = clock
         self._reuse_seconds = reuse_seconds
@@ -180,7 +180,7 @@ class Reader(Generic[R]):
                 Reason.CIRCUIT_OPEN, f"not asked; next trial in {self.breaker.seconds_left:.0f} s"
             )
             return Look(started, error=problem)
-        client = self._open_client(deadline)
+        client = self.open_client(deadline)
         look: Look[R] = Look(started, steps=client.steps)
         try:
             look.reading = await self._read(client)
@@ -237,6 +237,10 @@ class Reader(Generic[R]):
         """Write the samples of the reading onto *page*."""
         raise NotImplementedError
 
+    def dropped(self, look: Look[R], page: Page) -> Counter[str]:
+        """Write what the target said onto *page*; the values that cannot be true, counted by metric."""
+        raise NotImplementedError
+
 
 class MinerReader(Reader[MinerReading]):
     """Reads a miner. What it said last is never shown in place of what it says now."""
@@ -247,8 +251,12 @@ class MinerReader(Reader[MinerReading]):
             return
         if look.samples is None:
             look.samples = Page()
-            self.implausible.update(miner_metrics.samples(look.reading, look.samples))
+            self.implausible.update(self.dropped(look, look.samples))
         page.update(look.samples)
+
+    def dropped(self, look: Look[MinerReading], page: Page) -> Counter[str]:
+        """As of the base class."""
+        return miner_metrics.samples(look.reading, page) if look.reading else Counter()
 
 
 class PoolReader(Reader[PoolReading]):
@@ -276,10 +284,16 @@ class PoolReader(Reader[PoolReading]):
         page.add(c.MINING_POOL_LAST_SUCCESS, self._wall_clock() - age)
         if age > self._max_age:
             return
-        dropped = pool_metrics.samples(good.reading, page, self._wall_clock(), self._max_age)
+        dropped = self.dropped(good, page)
         if good.samples is None:
             good.samples = page
             self.implausible.update(dropped)
+
+    def dropped(self, look: Look[PoolReading], page: Page) -> Counter[str]:
+        """As of the base class."""
+        if look.reading is None:
+            return Counter()
+        return pool_metrics.samples(look.reading, page, self._wall_clock(), self._max_age)
 
 
 class Budget:

@@ -25,6 +25,14 @@ def hashrate(text: str) -> float | None:
     return float(match[1]) * _SCALE[match[2]] if match else None
 
 
+def hashrate_text(rate: float) -> str:
+    """A hashrate in the unit a person reads: ``9.5 GH/s``."""
+    for scale, unit in ((1e15, "PH/s"), (1e12, "TH/s"), (1e9, "GH/s"), (1e6, "MH/s"), (1e3, "kH/s")):
+        if rate >= scale:
+            return f"{rate / scale:.4g} {unit}"
+    return f"{rate:.4g} H/s"
+
+
 def hashes_per_measure(measure: str | None, model: str | None, algorithm: str | None) -> float:
     """Hashes per second in one unit of the firmware's hashrates.
 

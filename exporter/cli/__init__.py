@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 
 from exporter import __version__
-from exporter.cli import check, demo, serve
+from exporter.cli import check, demo, diagnose, discover, probe, serve, worker
 from exporter.config.load import ConfigError
 
-_COMMANDS = (serve, check, demo)
+_COMMANDS = (serve, check, probe, diagnose, discover, worker, demo)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,14 +32,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-
-
-def config_option(parser: argparse.ArgumentParser) -> None:
-    """The option every command that needs a configuration has."""
-    parser.add_argument(
-        "--config.file",
-        dest="config_file",
-        metavar="FILE",
-        default="config.yaml",
-        help="the configuration file (default: %(default)s)",
-    )

@@ -6,14 +6,13 @@ import argparse
 import os
 from pathlib import Path
 
+from exporter.cli.common import config_option
 from exporter.config.load import load
 from exporter.server.web_config import load_web_config
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    from exporter.cli import config_option
-
     parser = commands.add_parser("check", help="check the configuration file; exit status 2 if it is bad")
     config_option(parser)
     parser.set_defaults(run=run)

@@ -13,6 +13,7 @@ import structlog
 from aiohttp import web
 
 from exporter import __version__, logs
+from exporter.cli.common import config_option
 from exporter.config.load import ConfigError, load
 from exporter.config.schema import Config
 from exporter.http import Outgoing
@@ -25,8 +26,6 @@ log = structlog.get_logger("server")
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    from exporter.cli import config_option
-
     parser = commands.add_parser("serve", help="answer Prometheus' scrapes")
     config_option(parser)
     parser.add_argument(

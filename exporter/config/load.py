@@ -206,6 +206,7 @@ _EXPECTED = {
     "list_type": "expected a list",
     "dict_type": "expected a section of keys",
     "model_type": "expected a section of keys",
+    "string_pattern_mismatch": "expected a name of letters, digits, dots, dashes and underscores",
     "model_attributes_type": "expected a section of keys",
 }
 _BOUNDS = {"gt": "above", "ge": "of at least", "lt": "below", "le": "of at most"}

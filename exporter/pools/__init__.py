@@ -1,7 +1,7 @@
 """Mining pools: one reading and one set of series for all, one folder for each driver.
 
 A driver is a sub-package. Its folder's name is the configuration section and the probe module; it offers
-``Settings`` (a :class:`~exporter.pools.settings.PoolSettings`) and ``source(settings, environ)``.
+``Settings`` (a :class:`~exporter.pools.settings.PoolSettings`), ``source`` and ``stratum``.
 Nothing outside the folder knows the pool's name.
 """
 
@@ -40,6 +40,15 @@ class Driver(Protocol):
     @staticmethod
     def source(settings: PoolSettings, environ: Mapping[str, str]) -> PoolSource:
         """A source for one account."""
+        ...
+
+    @staticmethod
+    def stratum(settings: PoolSettings, worker: str, algorithm: str) -> dict[str, str]:
+        """``url``, ``user`` and ``password`` a miner needs to mine there.
+
+        Raises:
+            ValueError: the configuration lacks what they are made of.
+        """
         ...
 
 

@@ -20,12 +20,11 @@ from exporter.exposition import Page
 from exporter.fleet import Fleet, Target
 from exporter.pools.reading import PoolReading
 from exporter.probe import Look
-from exporter.units import DAY
+from exporter.units import DAY, hashrate_text
 from exporter.vnish.reading import MinerReading
 
 _PATIENCE_SECONDS = 1.5
 _HASHING = ("mining", "auto-tuning")
-_PREFIXES = ((1e15, "PH/s"), (1e12, "TH/s"), (1e9, "GH/s"), (1e6, "MH/s"), (1e3, "kH/s"))
 _background: set[asyncio.Task[Any]] = set()
 
 
@@ -136,7 +135,7 @@ def _tiles(fleet: Fleet, rows: list[_Row]) -> str:
     power = sum(page.value(c.POWER) or 0 for page in pages)
     tiles = [
         ("Online", f"{online} of {len(rows)}", "ok" if online == len(rows) else "down"),
-        *((f"Hashrate, {name}", hashrate(rate), "") for name, rate in _rates(pages).items()),
+        *((f"Hashrate, {name}", hashrate_text(rate), "") for name, rate in _rates(pages).items()),
         ("Power", f"{power / 1000:.2f} kW" if pages else "unknown", ""),
     ]
     earnings = [row.usd_per_day for row in rows if row.usd_per_day is not None]
@@ -181,7 +180,7 @@ def _html_row(row: _Row) -> str:
         hottest, power = page.value(c.CHIP_TEMPERATURE_MAX), page.value(c.POWER)
         cells += [
             escape(model),
-            (escape(hashrate(rate)) if rate is not None else "") + share,
+            (escape(hashrate_text(rate)) if rate is not None else "") + share,
             f"{hottest:.0f} °C" if hottest is not None else "",
             f"{power:,.0f} W" if power is not None else "",
             f"{power / rate * _joule_scale(rate):.3g} {_joule_unit(rate)}" if power and rate else "",
@@ -221,11 +220,3 @@ def _pool_line(target: Target, wall_clock: Callable[[], float]) -> str:
 
 def _minutes(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-
-
-def hashrate(rate: float) -> str:
-    """A hashrate in the unit a person reads: ``9.5 GH/s``."""
-    for scale, unit in _PREFIXES:
-        if rate >= scale:
-            return f"{rate / scale:.4g} {unit}"
-    return f"{rate:.4g} H/s"

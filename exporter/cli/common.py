@@ -1,0 +1,76 @@
+"""What the commands that ask miners share: the configuration, a session, and the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import structlog
+from rich.console import Console
+
+from exporter.config.load import ConfigError, load
+from exporter.config.schema import Config
+from exporter.fleet import BusyError, Fleet, Target, UnknownTargetError
+from exporter.http import Outgoing
+
+
+def config_option(parser: argparse.ArgumentParser) -> None:
+    """The option every command that needs a configuration has."""
+    parser.add_argument(
+        "--config.file",
+        dest="config_file",
+        metavar="FILE",
+        default="config.yaml",
+        help="the configuration file (default: %(default)s)",
+    )
+
+
+def json_option(parser: argparse.ArgumentParser) -> None:
+    """The option for scripts."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def read_config(arguments: argparse.Namespace) -> Config:
+    """The configuration, and a quiet log: the command's own output says what there is to say."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    return load(Path(arguments.config_file), os.environ)
+
+
+@contextlib.asynccontextmanager
+async def open_fleet(config: Config) -> AsyncIterator[Fleet]:
+    """A fleet to ask, for one command."""
+    async with Outgoing.open_session() as session:
+        yield Fleet(config, Outgoing(session), os.environ)
+
+
+def find(fleet: Fleet, name: str) -> Target:
+    """The target of a command line.
+
+    Raises:
+        ConfigError: it is neither configured nor inside the allowed networks.
+    """
+    try:
+        return fleet.find(name)
+    except (UnknownTargetError, BusyError) as error:
+        known = ", ".join(target.instance for target in fleet) or "none"
+        raise ConfigError([f"{name}: {error}; configured are {known}"]) from None
+
+
+def console() -> Console:
+    """Output in colour on a terminal, plain and as wide as it comes elsewhere.
+
+    What devices say is printed as :class:`~rich.text.Text`, so that it is never taken for markup.
+    """
+    return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 240)
+
+
+def print_json(data: Any) -> None:
+    """JSON for scripts."""
+    print(json.dumps(data, indent=2, ensure_ascii=False))

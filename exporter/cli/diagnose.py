@@ -1,0 +1,280 @@
+"""``diagnose``: what works between here and a miner or pool, step by step, and what to do where it ends."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+import time
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from email.utils import parsedate_to_datetime
+
+from exporter import catalogue as c
+from exporter.cli.common import config_option, console, find, json_option, open_fleet, print_json, read_config
+from exporter.config.schema import MODULE, Config
+from exporter.errors import ProbeError, Reason
+from exporter.exposition import Page
+from exporter.fleet import Fleet, Target
+from exporter.http import Client
+from exporter.pools.reading import PoolReading
+from exporter.units import hashrate_text
+from exporter.vnish.reading import MinerReading
+
+_CLOCK_SECONDS = 120.0
+_ADVICE = {
+    Reason.TIMEOUT: "It accepts connections and does not answer: restart it.",
+    Reason.CONNECTION: "Is it powered, is its cable in, is this its address? DHCP leases change.",
+    Reason.HTTP_STATUS: "It answers, with an error: restart it, and look at its own log.",
+    Reason.NOT_JSON: "Something else answers here, or another firmware: open its page in a browser.",
+    Reason.BAD_SHAPE: "The answer is of another interface: set api for this miner, or look at its firmware.",
+    Reason.UNAUTHORISED: "It wants a password: set password_file (or api_key_file) for this miner.",
+    Reason.REFUSED: "Add its network to fleet.allowed_networks.",
+    Reason.NO_DATA: "The relay has heard nothing of the pool: give it a minute, then look at its log.",
+    Reason.BUDGET_SPENT: "The hour's requests are spent: raise sync_interval_seconds.",
+    Reason.CIRCUIT_OPEN: "Wait for the breaker.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One step: *verdict* is ``ok``, ``warning``, ``failed`` or ``skipped``."""
+
+    name: str
+    verdict: str
+    detail: str
+    advice: str = ""
+    seconds: float | None = None
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "diagnose", help="what works and what does not; exit status 1 if something fails"
+    )
+    parser.add_argument(
+        "target", help="a configured name or address, or an address inside fleet.allowed_networks"
+    )
+    config_option(parser)
+    json_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Diagnose and print; 0 if nothing failed."""
+    return asyncio.run(_run(arguments, read_config(arguments)))
+
+
+async def _run(arguments: argparse.Namespace, config: Config) -> int:
+    out = console()
+    checks: list[Check] = []
+    async with open_fleet(config) as fleet:
+        target = find(fleet, arguments.target)
+        steps = _miner(fleet, target, config) if target.module == MODULE else _pool(fleet, target, config)
+        async for check in steps:
+            checks.append(check)
+            if not arguments.json:
+                colour = {"ok": "green", "warning": "yellow", "failed": "red", "skipped": "dim"}[
+                    check.verdict
+                ]
+                took = f"  {check.seconds * 1000:.0f} ms" if check.seconds is not None else ""
+                out.print(f"[{colour}]{check.verdict:8}[/]", end="")
+                out.print(f"{check.name:28} {check.detail}{took}", markup=False)
+                if check.advice:
+                    out.print(f"        {'':28} → {check.advice}", markup=False, style="bold")
+    if arguments.json:
+        print_json([asdict(check) for check in checks])
+    return 1 if any(check.verdict == "failed" for check in checks) else 0
+
+
+async def _miner(fleet: Fleet, target: Target, config: Config) -> AsyncIterator[Check]:
+    configured = target.instance in fleet.miners
+    yield Check(
+        "configuration", "ok", "a configured miner" if configured else "inside fleet.allowed_networks"
+    )
+    client = target.reader.open_client(time.monotonic() + config.fleet.timeout_seconds)
+    reached = True
+    async for check in _network(client):
+        reached = reached and check.verdict != "failed"
+        yield check
+    if not reached:
+        return
+    look = await target.reader.look(time.monotonic() + config.fleet.timeout_seconds)
+    for step in look.steps:
+        yield Check(
+            step.path,
+            "ok" if not step.problem else "warning",
+            step.problem or f"status {step.status}, {step.bytes} bytes",
+            seconds=step.seconds,
+        )
+    if look.error or not isinstance(look.reading, MinerReading):
+        yield _failed("interface", look.error)
+        return
+    reading = look.reading
+    who = reading.identity
+    yield Check(
+        "interface",
+        "ok",
+        f"{who.api}: {who.model or 'unnamed model'}, {who.firmware or ''} {who.firmware_version or ''}",
+    )
+    if reading.authenticated is not None:
+        yield _login(reading)
+    page = Page()
+    dropped = target.reader.dropped(look, page)
+    yield _units(reading, page)
+    if dropped:
+        yield Check(
+            "plausible",
+            "warning",
+            f"dropped: {', '.join(sorted(dropped))}",
+            "Compare with the miner's own page.",
+        )
+    if reading.unexpected:
+        fields = ", ".join(sorted(reading.unexpected)[:5])
+        yield Check(
+            "known fields",
+            "warning",
+            f"unexpected: {fields}",
+            "A firmware nobody has seen yet; please report it.",
+        )
+    state = reading.state or "unknown"
+    mining = state in ("mining", "auto-tuning") or (reading.state is None and reading.hashrate)
+    yield Check(
+        "state", "ok" if mining else "warning", state, "" if mining else "It answers, but does not mine."
+    )
+
+
+def _login(reading: MinerReading) -> Check:
+    if reading.authenticated:
+        return Check("login", "ok", "with a token or key")
+    if reading.unlock_wait:
+        return Check(
+            "login",
+            "failed",
+            f"refused; another try in {reading.unlock_wait:.0f} s",
+            "Correct the password of this miner in the configuration.",
+        )
+    return Check("login", "skipped", "not needed: its reads are open")
+
+
+def _units(reading: MinerReading, page: Page) -> Check:
+    rate = page.value(c.HASHRATE)
+    if rate is None:
+        return Check("units", "warning", "no hashrate that can be true", "Is the mining process running?")
+    nominal = page.value(c.HASHRATE_NOMINAL)
+    of = f" of {hashrate_text(nominal)} nominal" if nominal else ""
+    return Check(
+        "units", "ok", f"{reading.identity.algorithm or 'unknown algorithm'}, {hashrate_text(rate)}{of}"
+    )
+
+
+async def _network(client: Client) -> AsyncIterator[Check]:
+    endpoint = client.endpoint
+    started = time.monotonic()
+    try:
+        address = await client.permitted()
+    except ProbeError as error:
+        yield _failed("name and address", error)
+        return
+    yield Check("name and address", "ok", f"{endpoint.host} is {address}", seconds=time.monotonic() - started)
+    yield await _ping(str(address))
+    started = time.monotonic()
+    try:
+        async with asyncio.timeout(max(0.1, client.seconds_left)):
+            _, writer = await asyncio.open_connection(str(address), endpoint.port)
+        writer.close()
+    except (OSError, TimeoutError) as error:
+        words = "no answer" if isinstance(error, TimeoutError) else "refused or unreachable"
+        yield Check("TCP", "failed", f"port {endpoint.port}: {words}", _ADVICE[Reason.CONNECTION])
+        return
+    yield Check("TCP", "ok", f"port {endpoint.port} accepts", seconds=time.monotonic() - started)
+    try:
+        answer = await client.request("GET", "/")
+    except ProbeError as error:
+        yield _failed("HTTP", error)
+        return
+    yield Check("HTTP", "ok", f"status {answer.status}, {answer.content_type}", seconds=answer.seconds)
+    yield _clock(answer.headers.get("Date"))
+
+
+async def _ping(address: str) -> Check:
+    program = shutil.which("ping")
+    if program is None:
+        return Check("ping", "skipped", "there is no ping here")
+    started = time.monotonic()
+    process = await asyncio.create_subprocess_exec(
+        *(program, "-n", "-c", "1", "-W", "2", address),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    if await process.wait() == 0:
+        return Check("ping", "ok", "answered", seconds=time.monotonic() - started)
+    return Check(
+        "ping",
+        "warning",
+        "no answer",
+        "Some networks drop it; if TCP fails too, the miner is off or elsewhere.",
+    )
+
+
+def _clock(date: str | None) -> Check:
+    if not date:
+        return Check("clock", "skipped", "it does not tell the time")
+    try:
+        ahead = parsedate_to_datetime(date).timestamp() - time.time()
+    except (ValueError, TypeError, OverflowError):
+        return Check("clock", "skipped", "its time cannot be read")
+    if abs(ahead) > _CLOCK_SECONDS:
+        return Check(
+            "clock", "warning", f"off by {ahead:+.0f} s", "Set its time server; its own history is misdated."
+        )
+    return Check("clock", "ok", f"within {abs(ahead):.0f} s of ours")
+
+
+async def _pool(fleet: Fleet, target: Target, config: Config) -> AsyncIterator[Check]:
+    yield Check("configuration", "ok", f"an account at {target.module}")
+    client = target.reader.open_client(time.monotonic() + config.fleet.timeout_seconds)
+    try:
+        answer = await client.request("GET", "/")
+    except ProbeError as error:
+        yield _failed("service", error)
+        return
+    healthy = answer.status in (200, 401, 404)
+    yield Check("service", "ok" if healthy else "warning", f"status {answer.status}", seconds=answer.seconds)
+    look = await target.reader.look(time.monotonic() + config.fleet.timeout_seconds)
+    for step in look.steps:
+        yield Check(
+            step.path,
+            "warning" if step.problem else "ok",
+            step.problem or f"status {step.status}",
+            seconds=step.seconds,
+        )
+    if look.error or not isinstance(look.reading, PoolReading):
+        name = (
+            "authentication" if look.error and look.error.reason is Reason.UNAUTHORISED else "profitability"
+        )
+        yield _failed(name, look.error)
+        return
+    yield Check("authentication", "ok", "not refused")
+    reading = look.reading
+    page = Page()
+    target.reader.dropped(look, page)
+    dated = page.value(c.MINING_POOL_DATA_TIMESTAMP, "profitability")
+    limit = target.static.value(c.THRESHOLD_POOL_DATA_AGE) or 0.0
+    age = time.time() - dated if dated else None
+    if age is None or age > limit:
+        words = "undated" if age is None else f"{age / 60:.0f} min old"
+        yield Check("freshness", "failed", f"figures are {words}", "The relay has lost the pool: restart it.")
+    else:
+        yield Check("freshness", "ok", f"figures are {age:.0f} s old, shown up to {limit / 60:.0f} min")
+    known = ", ".join(one.algorithm for one in reading.profitability)
+    scrypt = page.value(c.MINING_POOL_USD, "scrypt")
+    worth = f"; a GH/s of scrypt earns ${scrypt * 1e9 * 86_400:.3f} a day" if scrypt is not None else ""
+    yield Check("algorithms", "ok", f"{known}{worth}")
+    del fleet
+
+
+def _failed(name: str, error: ProbeError | None) -> Check:
+    if error is None:
+        return Check(name, "failed", "no reading")
+    return Check(name, "failed", str(error), _ADVICE.get(error.reason, ""))

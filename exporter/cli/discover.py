@@ -1,0 +1,94 @@
+"""``discover``: find miners in a network, and write them down ready to use."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+
+import yaml
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from exporter.cli.common import config_option, console, json_option, print_json, read_config
+from exporter.config.load import ConfigError
+from exporter.config.schema import Config
+from exporter.discovery import Found, addresses, configuration, file_sd, scan
+from exporter.http import Address, Outgoing
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("discover", help="find miners in networks; exit status 1 if there are none")
+    parser.add_argument("networks", nargs="+", metavar="CIDR", help="networks inside fleet.allowed_networks")
+    config_option(parser)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--yaml", action="store_true", help="print a fleet section for the configuration")
+    form.add_argument(
+        "--file-sd", metavar="EXPORTER", help="print Prometheus file_sd for an exporter at HOST:PORT"
+    )
+    json_option(form)  # type: ignore[arg-type]
+    parser.add_argument("--port", type=int, default=80, help="where miners listen (default: %(default)s)")
+    parser.add_argument("--at-once", type=int, default=256, metavar="N", help="how many to ask at once")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Scan and print; 0 if a miner was found."""
+    config = read_config(arguments)
+    if not 1 <= arguments.port <= 65_535 or not 1 <= arguments.at_once <= 1024:
+        raise ConfigError(["expected --port of 1 to 65535 and --at-once of 1 to 1024"])
+    try:
+        hosts = addresses(arguments.networks, config.fleet.networks)
+    except ValueError as error:
+        raise ConfigError([str(error)]) from None
+    found = asyncio.run(_scan(arguments, config, hosts))
+    found.sort(key=lambda one: (one.endpoint.address is None, int(one.endpoint.address or 0)))
+    if arguments.yaml:
+        print(yaml.safe_dump(configuration(found), sort_keys=False), end="")
+    elif arguments.file_sd:
+        print(yaml.safe_dump(file_sd(found, arguments.file_sd), sort_keys=False), end="")
+    elif arguments.json:
+        print_json([one.row() for one in found])
+    else:
+        _print_table(found, len(hosts))
+    return 0 if found else 1
+
+
+async def _scan(arguments: argparse.Namespace, config: Config, hosts: list[Address]) -> list[Found]:
+    columns = (TextColumn("asking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+    async with Outgoing.open_session() as session:
+        with bar:
+            task = bar.add_task("asking", total=len(hosts))
+            return [
+                one
+                async for one in scan(
+                    Outgoing(session),
+                    hosts,
+                    config.fleet.networks,
+                    port=arguments.port,
+                    at_once=arguments.at_once,
+                    progress=lambda: bar.advance(task),
+                )
+            ]
+
+
+def _print_table(found: list[Found], asked: int) -> None:
+    out = console()
+    if found:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for title in ("Address", "Model", "Firmware", "MAC", "Hostname", "Interface"):
+            table.add_column(title, no_wrap=True)
+        for one in found:
+            row = one.row()
+            table.add_row(
+                *(Text(row[key]) for key in ("address", "model", "firmware", "mac", "hostname", "api"))
+            )
+        out.print(table)
+    out.print(
+        f"{len(found)} miners at {asked} addresses."
+        + (" --yaml prints them for the configuration." if found else "")
+    )

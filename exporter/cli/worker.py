@@ -1,0 +1,47 @@
+"""``worker``: the stratum settings to type into a miner."""
+
+from __future__ import annotations
+
+import argparse
+
+from exporter.cli.common import config_option, console, json_option, print_json, read_config
+from exporter.config.load import ConfigError
+from exporter.pools import drivers
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("worker", help="print the pool settings for a miner")
+    parser.add_argument("miner", help="a configured miner's name")
+    config_option(parser)
+    json_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print URL, user and password for each configured pool."""
+    config = read_config(arguments)
+    miner = next((one for one in config.fleet.all_miners() if one.instance == arguments.miner), None)
+    if miner is None:
+        known = ", ".join(one.instance for one in config.fleet.all_miners()) or "none"
+        raise ConfigError([f"{arguments.miner}: expected a configured miner; there are {known}"])
+    if not config.pools:
+        raise ConfigError([f"{arguments.config_file}: expected a pool's section, found none"])
+    worker = miner.worker or miner.instance
+    algorithm = miner.algorithm or "scrypt"
+    rows = []
+    for name, settings in config.pools.items():
+        try:
+            stratum = drivers()[name].stratum(settings, worker, algorithm)
+        except ValueError as error:
+            raise ConfigError([f"{arguments.config_file}: {name}: {error}"]) from None
+        rows.append({"pool": settings.name or name, **stratum})
+    if arguments.json:
+        print_json(rows)
+        return 0
+    out = console()
+    for row in rows:
+        out.print(f"[bold]{row['pool']}[/], for {miner.instance} mining {algorithm}:")
+        for key in ("url", "user", "password"):
+            out.print(f"  {key:9} {row[key]}", markup=False)
+    return 0

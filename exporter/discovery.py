@@ -1,0 +1,148 @@
+"""Find VNish miners in a network: who listens, and what he says he is.
+
+Only addresses inside ``fleet.allowed_networks`` are touched, with a bounded number at once, by the same
+client and address policy as every probe. No password is offered to anybody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from exporter.errors import ProbeError
+from exporter.http import Address, Client, Endpoint, Network, Outgoing, Policy
+from exporter.vnish.reading import Identity
+from exporter.vnish.source import VnishSource
+
+MOST_ADDRESSES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A miner that was found."""
+
+    endpoint: Endpoint
+    identity: Identity
+
+    def row(self) -> dict[str, str]:
+        """What identifies it, as text."""
+        who = self.identity
+        firmware = " ".join(part for part in (who.firmware, who.firmware_version) if part)
+        return {
+            "address": str(self.endpoint),
+            "model": who.model or "",
+            "firmware": firmware,
+            "mac": who.mac or "",
+            "hostname": who.hostname or "",
+            "algorithm": who.algorithm or "",
+            "api": who.api,
+        }
+
+
+def addresses(networks: Sequence[str], allowed: Sequence[Network]) -> list[Address]:
+    """The host addresses of *networks*.
+
+    Raises:
+        ValueError: one is no network, is not inside the allowed ones, or they are too many together.
+    """
+    found: list[Address] = []
+    for text in networks:
+        try:
+            network = ipaddress.ip_network(text)
+        except ValueError:
+            raise ValueError(f"{text}: expected a network such as 192.168.1.0/24") from None
+        inside = [known for known in allowed if known.version == network.version]
+        if not any(network.subnet_of(known) for known in inside):  # type: ignore[arg-type]
+            raise ValueError(f"{text}: expected a network inside fleet.allowed_networks")
+        if len(found) + network.num_addresses > MOST_ADDRESSES:
+            raise ValueError(f"{text}: expected at most {MOST_ADDRESSES} addresses in all")
+        found += network.hosts() if network.num_addresses > 2 else network
+    return found
+
+
+async def scan(
+    outgoing: Outgoing,
+    hosts: Sequence[Address],
+    allowed: Sequence[Network],
+    *,
+    port: int = 80,
+    at_once: int = 256,
+    connect_seconds: float = 1.0,
+    read_seconds: float = 5.0,
+    progress: Callable[[], None] = lambda: None,
+) -> AsyncIterator[Found]:
+    """Miners among *hosts*, in the order they answer; *progress* is called once for each address."""
+    gate = asyncio.Semaphore(at_once)
+    policy = Policy(tuple(allowed))
+
+    async def look(address: Address) -> Found | None:
+        async with gate:
+            try:
+                if not await _listens(str(address), port, connect_seconds):
+                    return None
+                endpoint = Endpoint("http", str(address), port)
+                client = Client(outgoing, endpoint, policy, outgoing.clock() + read_seconds)
+                source = VnishSource(outgoing.clock, boards=False, pools=False, chips=False)
+                return Found(endpoint, (await source.read(client)).identity)
+            except ProbeError:
+                return None
+            finally:
+                progress()
+
+    tasks = [asyncio.create_task(look(address)) for address in hosts]
+    try:
+        for finished in asyncio.as_completed(tasks):
+            found = await finished
+            if found:
+                yield found
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def _listens(host: str, port: int, seconds: float) -> bool:
+    """Whether a connection can be made; most addresses of a network are nobody's, and say so slowly."""
+    try:
+        async with asyncio.timeout(seconds):
+            _, writer = await asyncio.open_connection(host, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return True
+
+
+def configuration(found: Sequence[Found]) -> dict[str, Any]:
+    """A ``fleet`` section for the configuration file."""
+    miners = []
+    for one in found:
+        row = one.row()
+        name = row["hostname"] if row["hostname"] not in ("", "antminer", "antMiner") else ""
+        entry = {"address": row["address"], "name": name or row["mac"].replace(":", "") or row["address"]}
+        miners.append(entry)
+    taken: dict[str, int] = {}
+    for entry in miners:
+        count = taken[entry["name"]] = taken.get(entry["name"], 0) + 1
+        if count > 1:
+            entry["name"] += f"-{count}"
+    return {"fleet": {"miners": miners}}
+
+
+def file_sd(found: Sequence[Found], exporter: str) -> list[dict[str, Any]]:
+    """Prometheus file service discovery, for a job without relabelling."""
+    return [
+        {
+            "targets": [exporter],
+            "labels": {
+                "__metrics_path__": "/probe",
+                "__param_target": entry["address"],
+                "instance": entry["name"],
+            },
+        }
+        for entry in configuration(found)["fleet"]["miners"]
+    ]
