@@ -513,3 +513,45 @@ def perf_summary(miner: SimMiner, version: str) -> Json:
         },
         "preset_switcher": switcher,
     }
+
+
+def settings(miner: SimMiner) -> Json:
+    """``GET /settings``, with a token; what fleet tools read of it."""
+    hardware = miner.hardware
+    return {
+        "miner": {
+            "cooling": {
+                "mode": {"name": "auto", "param": 68},
+                "fan_min_count": hardware.fans,
+                "fan_min_duty": 10,
+            },
+            "misc": {"restart_temp": 90},
+            "overclock": {
+                "modded_psu": False,
+                "preset": str(hardware.watts),
+                "globals": {"volt": hardware.board_millivolts // 10, "freq": hardware.chip_mhz},
+                "chains": [],
+            },
+            "pools": [
+                {"url": miner.url_of(pool), "user": miner.user_of(pool), "pass": "x"}
+                for pool in miner.pools
+                if pool.kind == "UserPool"
+            ],
+        },
+        "ui": {},
+        "regional": {"timezone": {"current": "GMT"}},
+        "network": {
+            "dhcp": True,
+            "dnsservers": [],
+            "gateway": "127.77.0.254",
+            "hostname": miner.name,
+            "ipaddress": "127.77.0.1",
+            "netmask": "255.255.255.0",
+        },
+    }
+
+
+def presets(miner: SimMiner) -> Json:
+    """``GET /autotune/presets``, with a token."""
+    current = perf_summary(miner, "1.2.7")["current_preset"]
+    return [{key: current[key] for key in ("name", "pretty", "status", "modded_psu_required")}]

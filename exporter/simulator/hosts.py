@@ -157,8 +157,9 @@ class MinerHost(Host):
         if path.startswith("/api/v1/") and name in self._open:
             answer = self._open[name](self._unlocked(request))
             return self._json(api_v1.as_version(name, answer, self.dialect, self.miner, self.address))
-        if path in ("/api/v1/settings", "/api/v1/autotune/presets") and not self._unlocked(request):
-            return web.Response(status=401)
+        guarded = {"settings": api_v1.settings, "autotune/presets": api_v1.presets}.get(name)
+        if guarded and path.startswith("/api/v1/"):
+            return self._json(guarded(self.miner)) if self._unlocked(request) else web.Response(status=401)
         return web.Response(text=_PAGE, content_type="text/html")
 
     def _cgi(self, request: web.BaseRequest) -> web.Response:

@@ -1,0 +1,221 @@
+"""The commands as a user types them, against simulated miners, with their exit statuses."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from exporter.config.load import load
+from exporter.simulator.faults import MINER_FAULTS
+from exporter.simulator.simulation import MinerSpec, Simulation
+from tests.conftest import ROOT
+
+SPECS = [MinerSpec("l9", "l9", "1.2.7"), MinerSpec("l3", "l3+", "3.9.0"), MinerSpec("simple", "l7", "simple")]
+
+
+@dataclass
+class Done:
+    status: int
+    out: str
+    err: str
+
+
+@dataclass
+class Shell:
+    simulation: Simulation
+    path: Path
+
+    async def run(self, *arguments: str, **environ: str) -> Done:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "exporter", *arguments, f"--config.file={self.path}"),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=ROOT,
+            env={"PATH": "/usr/bin:/bin", **environ},
+        )
+        out, err = await process.communicate()
+        assert "Traceback" not in err.decode()
+        return Done(process.returncode or 0, out.decode(), err.decode())
+
+
+@pytest.fixture
+async def shell(tmp_path: Path) -> AsyncIterator[Shell]:
+    # One port for all, so that discover finds them.
+    async with Simulation(SPECS, port=0) as first:
+        port = first.miners["l9"].port
+    async with Simulation(SPECS, port=port) as simulation:
+        config = simulation.configuration(allowed_networks=["127.77.0.0/24"], timeout_seconds=2, retries=0)
+        config["prohashing"]["account"] = "ali"
+        path = tmp_path / "config.yaml"
+        path.write_text(yaml.safe_dump(config))
+        yield Shell(simulation, path)
+
+
+async def test_check(shell: Shell) -> None:
+    done = await shell.run("check")
+    assert done.status == 0
+    assert "good; miners: 3, pools: prohashing" in done.out
+    shell.path.write_text("fleet: {miner_ips: [x y], timeout: 3}\n")
+    done = await shell.run("check")
+    assert done.status == 2
+    assert done.out == ""
+    assert len(done.err.splitlines()) == 2
+    for command in (["serve"], ["probe", "l9"], ["discover", "127.77.0.0/24"], ["worker", "l9"]):
+        assert (await shell.run(*command)).status == 2
+
+
+async def test_probe(shell: Shell) -> None:
+    done = await shell.run("probe", "l9")
+    assert done.status == 0
+    assert done.out.startswith("l9 is up")
+    assert "GH/s" in done.out
+    assert "\x1b[" not in done.out, "no colour but on a terminal"
+    raw = await shell.run("probe", "l9", "--raw")
+    assert "vnish_up 1.0" in raw.out
+    data = json.loads((await shell.run("probe", "l3", "--json")).out)
+    assert data["up"] is True
+    await shell.simulation.inject("l9", "html")
+    done = await shell.run("probe", "l9")
+    assert done.status == 1
+    assert "not_json" in done.out
+    done = await shell.run("probe", "nobody")
+    assert done.status == 2
+    assert "configured are l9, l3, simple, prohashing" in done.err
+
+
+async def test_a_device_cannot_paint_the_terminal(shell: Shell) -> None:
+    host = shell.simulation.miners["l9"]
+    real = host._open["info"]
+    host._open["info"] = lambda unlocked: {**real(unlocked), "miner": "[red]L9[/] :ab: \x1b[31m"}
+    done = await shell.run("probe", "l9")
+    assert "[red]L9[/] :ab:" in done.out
+    assert "\x1b" not in done.out
+
+
+async def test_discover(shell: Shell, tmp_path: Path) -> None:
+    port = str(shell.simulation.miners["l9"].port)
+    done = await shell.run("discover", "127.77.0.0/28", "--port", port)
+    assert done.status == 0
+    assert "3 miners at 14 addresses" in done.out
+    assert "Antminer L9" in done.out
+    assert "Antminer L3+" in done.out
+    found = json.loads((await shell.run("discover", "127.77.0.0/28", "--port", port, "--json")).out)
+    assert [row["api"] for row in found] == ["v1", "cgi", "simple"]
+    assert found[0]["mac"] == shell.simulation.miners["l9"].miner.mac.lower()
+    written = tmp_path / "found.yaml"
+    written.write_text((await shell.run("discover", "127.77.0.0/28", "--port", port, "--yaml")).out)
+    assert [miner.instance for miner in load(written, {}).fleet.miners] == ["l9", "l3", f"127.77.0.3:{port}"]
+    groups = yaml.safe_load(
+        (await shell.run("discover", "127.77.0.0/28", "--port", port, "--file-sd", "exporter:10777")).out
+    )
+    assert groups[0]["targets"] == ["exporter:10777"]
+    assert groups[0]["labels"]["__param_target"] == f"127.77.0.1:{port}"
+
+
+async def test_discover_touches_nothing_outside_the_allowed_networks(shell: Shell) -> None:
+    for network in ("127.78.0.0/24", "127.77.0.0/16", "nonsense"):
+        done = await shell.run("discover", network)
+        assert done.status == 2
+        assert network in done.err
+    assert (await shell.run("discover", "127.77.0.128/28", "--port", "1")).status == 1, "nobody there"
+
+
+async def test_worker(shell: Shell) -> None:
+    done = await shell.run("worker", "l9")
+    assert done.status == 0
+    for line in (
+        "url       stratum+tcp://us.mining.prohashing.com:3333",
+        "user      ali",
+        "password  a=scrypt,n=l9",
+    ):
+        assert line in done.out
+    assert json.loads((await shell.run("worker", "l9", "--json")).out)[0]["password"] == "a=scrypt,n=l9"
+    done = await shell.run("worker", "nobody")
+    assert done.status == 2
+    config = yaml.safe_load(shell.path.read_text())
+    del config["prohashing"]["account"]
+    shell.path.write_text(yaml.safe_dump(config))
+    done = await shell.run("worker", "l9")
+    assert done.status == 2
+    assert "expected account" in done.err
+
+
+async def test_diagnose_a_healthy_miner_and_pool(shell: Shell) -> None:
+    for name in ("l9", "l3", "simple", "prohashing"):
+        done = await shell.run("diagnose", name)
+        assert done.status == 0, done.out
+        assert "failed" not in done.out
+    checks = json.loads((await shell.run("diagnose", "l9", "--json")).out)
+    assert {
+        "configuration",
+        "name and address",
+        "ping",
+        "TCP",
+        "HTTP",
+        "clock",
+        "interface",
+        "units",
+        "state",
+    } <= {check["name"] for check in checks}
+    names = {check["name"] for check in json.loads((await shell.run("diagnose", "prohashing", "--json")).out)}
+    assert {"service", "authentication", "freshness", "algorithms"} <= names
+
+
+# What a person is told first of each fault, and whether it is a failure.
+EXPECTED = {
+    "unplugged": ("TCP", 1),
+    "hanging": ("HTTP", 1),
+    "http_500": ("interface", 1),
+    "html": ("interface", 1),
+    "truncated_json": ("interface", 1),
+    "process_dead": ("units", 0),
+    "wrong_types": ("units", 0),
+    "paused": ("state", 0),
+    "failure": ("state", 0),
+    "hashrate_drop": ("", 0),
+}
+
+
+@pytest.mark.parametrize("fault", EXPECTED)
+async def test_diagnose_each_fault(shell: Shell, fault: str) -> None:
+    assert fault in MINER_FAULTS
+    await shell.simulation.inject("l9", fault)
+    shell.simulation.miners["l9"].miner.advance(5)
+    done = await shell.run("diagnose", "l9", "--json")
+    name, status = EXPECTED[fault]
+    checks: list[dict[str, Any]] = json.loads(done.out)
+    troubled = [check for check in checks if check["verdict"] in ("failed", "warning")]
+    assert done.status == status, done.out
+    if name:
+        told = next(check for check in troubled if check["name"] == name)
+        assert told["advice"]
+    else:
+        assert troubled == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "name"), [("dead", "service"), ("empty", "profitability"), ("html", "profitability")]
+)
+async def test_diagnose_a_pool_in_trouble(shell: Shell, fault: str, name: str) -> None:
+    await shell.simulation.inject("pool", fault)
+    done = await shell.run("diagnose", "prohashing", "--json")
+    assert done.status == 1
+    assert [check["name"] for check in json.loads(done.out) if check["verdict"] == "failed"] == [name]
+
+
+async def test_a_wrong_password_is_diagnosed_and_not_shown(shell: Shell) -> None:
+    config = yaml.safe_load(shell.path.read_text())
+    config["fleet"]["miners"][0] |= {"password": "${PW}", "full_detail": True}
+    shell.path.write_text(yaml.safe_dump(config))
+    done = await shell.run("diagnose", "l9", PW="hunter2")
+    assert done.status == 1
+    assert "Correct the password" in done.out
+    assert "hunter2" not in done.out + done.err
