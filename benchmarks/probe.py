@@ -1,6 +1,10 @@
 """What a probe costs the exporter, against the bare floor: the same GETs with aiohttp and a JSON parse.
 
-    python benchmarks/probe.py [--miners 60] [--rounds 20]
+    python benchmarks/probe.py [--miners 60] [--rounds 20] [--chips]
+
+Without ``--chips`` the fleet is mixed and chips are not collected. With it every miner is an L9 whose 330
+chips are, and pyasic-rs, which renders nothing, reads the same miners in the same run (as root, since it
+knows port 80 only).
 
 Simulator, exporter and floor are processes of their own; their CPU time is the operating system's. The
 floor and the exporter take turns, so that a noisy machine is noisy for both, and ratios are of one run.
@@ -21,7 +25,7 @@ import aiohttp
 import yaml
 from aiohttp import web
 
-from exporter.simulator.simulation import Simulation, mixed_fleet
+from exporter.simulator.simulation import MinerSpec, Simulation, mixed_fleet
 from exporter.simulator.stack import free_port
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -71,10 +75,27 @@ async def floor(urls: list[str], rounds: int) -> None:
         await runner.cleanup()
 
 
-async def simulate(miners: int, directory: Path) -> None:
+async def peer(addresses: list[str], rounds: int) -> None:
+    """pyasic-rs, as a child process: reads every miner on each ``go``."""
+    import pyasic_rs
+
+    factory = pyasic_rs.MinerFactory()
+    found = [await factory.get_miner(address) for address in addresses]
+    print("ready", flush=True)
+    while (await asyncio.to_thread(sys.stdin.readline)).strip() == "go":
+        for _ in range(rounds):
+            await asyncio.gather(*(miner.get_data() for miner in found))
+        print("done", flush=True)
+
+
+async def simulate(miners: int, directory: Path, *, chips: bool) -> None:
     """The simulator, as a child process; writes the exporter's configuration and waits."""
-    async with Simulation(mixed_fleet(miners)) as simulation:
-        config = simulation.configuration(min_interval_seconds=0, timeout_seconds=30)
+    specs = [MinerSpec(f"l9-{n}", "l9", "1.2.7") for n in range(miners)] if chips else mixed_fleet(miners)
+    port = 80 if chips and os.geteuid() == 0 else 0
+    async with Simulation(specs, port=port, network="127.79.0") as simulation:
+        config = simulation.configuration(
+            min_interval_seconds=0, timeout_seconds=30, collect={"chips": chips}
+        )
         (directory / "config.yaml").write_text(yaml.safe_dump(config))
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
@@ -90,10 +111,11 @@ async def child(*arguments: str) -> asyncio.subprocess.Process:
     )
 
 
-async def measure(miners: int, rounds: int) -> None:
+async def measure(miners: int, rounds: int, *, chips: bool) -> None:
     """Compare and print."""
     directory = Path(tempfile.mkdtemp(prefix="minefleet-bench-"))
-    simulator = await child("--simulate", str(directory), "--miners", str(miners))
+    flags = ["--chips"] if chips else []
+    simulator = await child("--simulate", str(directory), "--miners", str(miners), *flags)
     assert simulator.stdout
     assert await simulator.stdout.readline()
     port = free_port()
@@ -124,7 +146,14 @@ async def measure(miners: int, rounds: int) -> None:
             assert bare.stdin
             assert bare.stdout
             served = f"http://127.0.0.1:{int(await bare.stdout.readline())}/?miner="
-            ours, floors, pages = [], [], []
+            other = None
+            if chips and os.geteuid() == 0:
+                addresses = [miner["address"].partition(":")[0] for miner in config["fleet"]["miners"]]
+                other = await child("--peer", *addresses, "--rounds", str(rounds))
+                assert other.stdin
+                assert other.stdout
+                await other.stdout.readline()
+            ours, floors, pages, peers = [], [], [], []
             for _ in range(5):
                 before = cpu_seconds(bare.pid)
                 bare.stdin.write(b"go\n")
@@ -134,6 +163,14 @@ async def measure(miners: int, rounds: int) -> None:
                 ours.append(
                     await _cost(session, exporter.pid, [f"{base}/probe?target={n}" for n in names], rounds)
                 )
+                if other:
+                    before = cpu_seconds(other.pid)
+                    other.stdin.write(b"go\n")  # type: ignore[union-attr]
+                    await other.stdout.readline()  # type: ignore[union-attr]
+                    peers.append((cpu_seconds(other.pid) - before) / rounds / miners * 1000)
+            if other:
+                other.terminate()
+                await other.wait()
             bare.stdin.close()
             await bare.wait()
             requests = statistics.mean(len(url.partition("|")[2].split(",")) for url in urls)
@@ -141,6 +178,9 @@ async def measure(miners: int, rounds: int) -> None:
             _row("exporter CPU a probe", ours, " ms")
             _row("floor: its GETs and JSON alone", floors, " ms")
             _row("floor with a page served", pages, " ms")
+            if peers:
+                _row("pyasic-rs, rendering nothing", peers, " ms")
+                _row("ratio to pyasic-rs", [o / p for o, p in zip(ours, peers, strict=True)])
             _row("ratio to the floor", [o / f for o, f in zip(ours, floors, strict=True)])
             _row("ratio to the floor with a page", [o / f for o, f in zip(ours, pages, strict=True)])
             print(f"{'page':32}{statistics.mean(sizes) / 1024:6.1f} KiB")
@@ -185,15 +225,19 @@ def main() -> None:
     )
     parser.add_argument("--miners", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--chips", action="store_true", help="L9s with all their chips")
+    parser.add_argument("--peer", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--simulate", metavar="DIR", help=argparse.SUPPRESS)
     parser.add_argument("--floor", nargs="*", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.simulate:
-        asyncio.run(simulate(arguments.miners, Path(arguments.simulate)))
+        asyncio.run(simulate(arguments.miners, Path(arguments.simulate), chips=arguments.chips))
+    elif arguments.peer:
+        asyncio.run(peer(arguments.peer, arguments.rounds))
     elif arguments.floor:
         asyncio.run(floor(arguments.floor, arguments.rounds))
     else:
-        asyncio.run(measure(arguments.miners, arguments.rounds))
+        asyncio.run(measure(arguments.miners, arguments.rounds, chips=arguments.chips))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write docs/metrics.md from the catalogue: ``python docs/build.py [--check]``."""
+"""Write docs/metrics.md from the catalogue and docs/fields.yaml: ``python docs/build.py [--check]``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import yaml
+
 from exporter.catalogue import CATALOGUE, Metric
 
+FIELDS = Path(__file__).parent / "fields.yaml"
 FILE = Path(__file__).parent / "metrics.md"
 GROUPS = (
     ("The miner", "On `/probe` of a miner and on `/fleet`.", r"vnish_(?!board_|pool_)"),
@@ -55,6 +58,21 @@ def page() -> str:
             "|---|---|---|---|",
         ]
         lines += [_row(metric) for metric in _matching(pattern)]
+    lines += [
+        "",
+        "## From field to series",
+        "",
+        "Every field of the firmware's read endpoints, of 1.2.7 and 1.3.4. `*` is the rest of a path, but for",
+        "those named before it.",
+        "",
+        "| field | series |",
+        "|---|---|",
+    ]
+    for path, target in yaml.safe_load(FIELDS.read_text("utf-8")).items():
+        if target.startswith("- "):
+            lines.append(f"| `{path}` | none: {target.removeprefix('- ')} |")
+        else:
+            lines.append(f"| `{path}` | {', '.join(f'`{name}`' for name in target.split(', '))} |")
     return "\n".join(lines) + "\n"
 
 

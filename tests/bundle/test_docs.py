@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any, get_args
 
 import pytest
 import yaml
 from pydantic import BaseModel
 
+from exporter.catalogue import CATALOGUE
 from exporter.config.load import load
 from exporter.config.schema import Root
 from exporter.pools import drivers
+from tests import firmware
 from tests.conftest import ROOT
 
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
@@ -77,3 +80,54 @@ def test_the_readmes_and_example_scrape_jobs_are_good(tmp_path: Any) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
         for job in yaml.safe_load(text)["scrape_configs"]:
             assert job["job_name"].startswith("minefleet-"), "the rules look for it"
+
+
+FIELDS: dict[str, str] = yaml.safe_load((ROOT / "docs/fields.yaml").read_text())
+
+
+def fields(kind: Any, path: str) -> Iterator[str]:
+    """The leaves of an answer type."""
+    match kind:
+        case firmware.Optional(inner) | firmware.Nullable(inner):
+            yield from fields(inner, path)
+        case firmware.Array(inner):
+            yield from fields(inner, f"{path}[]")
+        case firmware.OneOf(choices):
+            for choice in choices:
+                yield from fields(choice, path)
+        case dict():
+            for key, inner in kind.items():
+                yield from fields(inner, f"{path}.{key}")
+        case _:
+            yield path
+
+
+def covers(pattern: str, path: str) -> bool:
+    return path.startswith(pattern[:-1]) if pattern.endswith("*") else path == pattern
+
+
+ALL_FIELDS = {
+    path
+    for version in ("1.2.7", "1.3.4")
+    for name, kind in firmware.documents(version).items()
+    for path in fields(kind, "chains" if name == "boards" else name)
+}
+
+
+def test_every_field_of_the_firmware_becomes_a_series_or_has_a_reason() -> None:
+    assert len(ALL_FIELDS) > 150
+    assert [path for path in ALL_FIELDS if not any(covers(pattern, path) for pattern in FIELDS)] == []
+    for path, target in FIELDS.items():
+        assert target.startswith("- ") or set(target.split(", ")) <= set(CATALOGUE), path
+        if "." in path:
+            assert any(covers(path, field) for field in ALL_FIELDS), f"{path} is of no document"
+
+
+def test_every_series_of_the_miner_comes_from_a_field() -> None:
+    named = {name for target in FIELDS.values() if not target.startswith("- ") for name in target.split(", ")}
+    not_of_the_device = re.compile(
+        r"\((probe|unlock\.unlock_timeout)\)$|\(summary\.miner\.chains\)$|simple interface\)$"
+    )
+    for name, metric in CATALOGUE.items():
+        if name.startswith("vnish_") and not not_of_the_device.search(metric.help):
+            assert name in named, name
