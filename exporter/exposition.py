@@ -109,6 +109,7 @@ def render(pages: Iterable[tuple[Mapping[str, str], Page]], form: Format) -> byt
     A family appears once, with the series of all pages below it, as both formats demand.
     """
     openmetrics = form is Format.OPENMETRICS
+    texts = _texts
     families: dict[Metric, list[str]] = {}
     for extra, page in pages:
         prefix = ",".join(f'{name}="{escape(value)}"' for name, value in extra.items())
@@ -123,8 +124,10 @@ def render(pages: Iterable[tuple[Mapping[str, str], Page]], form: Format) -> byt
                 start = starts.get(labels)
                 if start is None:
                     start = starts[labels] = _start(metric, prefix, labels)
-                text = repr(value)
-                lines.append(start + (text if text[-1] not in "nf" else number(value)))
+                text = texts.get(value)
+                if text is None:
+                    text = _remembered(value)
+                lines.append(start + text)
         for metric, sets in page._states.items():  # noqa: SLF001 - of this module
             lines = families.get(metric)
             if lines is None:
@@ -159,6 +162,17 @@ def escape(value: str) -> str:
 # choose some of the labels, so the caches are emptied when they have grown beyond any honest fleet.
 _MOST_CACHED = 2000
 _cached_starts: dict[tuple[Metric, str], dict[LabelValues, str]] = {}
+
+
+# Many values are the same for hundreds of chips, and writing a float costs more than looking it up.
+_texts: dict[float, str] = {}
+
+
+def _remembered(value: float) -> str:
+    if len(_texts) >= _MOST_CACHED * 10:
+        _texts.clear()
+    text = _texts[value] = number(value)
+    return text
 
 
 def _starts(metric: Metric, prefix: str) -> dict[LabelValues, str]:

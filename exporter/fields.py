@@ -20,6 +20,9 @@ from exporter.units import clean
 MAX_ITEMS = 32
 
 
+_DECODER = json.JSONDecoder(strict=False)
+
+
 def decode(body: bytes) -> Any:
     """A response body as JSON.
 
@@ -29,9 +32,9 @@ def decode(body: bytes) -> Any:
     Raises:
         ProbeError: ``not_json`` for anything else, nesting beyond the interpreter's limit included.
     """
-    text = body.decode("utf-8-sig", "replace").strip("\0 \t\r\n")
+    text = body.decode("utf-8", "replace").strip("\ufeff\0 \t\r\n")
     try:
-        return json.loads(text, strict=False)
+        return _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         hint = "HTML" if text[:64].lstrip().startswith("<") else f"{len(body)} bytes"
         raise ProbeError(Reason.NOT_JSON, f"the answer is not JSON ({hint}): {_why(error)}") from None

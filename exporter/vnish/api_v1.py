@@ -40,6 +40,8 @@ BASE = "/api/v1"
 KEPT_SECONDS = 300.0
 PRESET_KEPT_SECONDS = 60.0
 MAX_CHIPS = 1024
+_NUMBERS = {int, float, type(None)}
+_MOST = 2.0**63
 _POOL_TYPES = ("UserPool", "DevFee", "Refund", "HotelFee")
 _ALGORITHMS = ("scrypt", "sha256d")
 
@@ -434,23 +436,40 @@ def _chip(chip: dict[str, Any], scale: float, odd: Counter[str]) -> Chip:
     ``/chains`` and ``/boards`` call the fields hr, errs and grade, the older ``/chips`` hashrate, errors and
     status.
     """
-    rate = _finite(chip.get("hr", chip.get("hashrate")), odd)
-    mhz = _finite(chip.get("freq"), odd)
-    millivolts = _finite(chip.get("volt"), odd)
-    number = _finite(chip.get("id"), odd)
-    grade = chip.get("grade", chip.get("status"))
+    get = chip.get
+    rate, mhz, millivolts = get("hr", get("hashrate")), get("freq"), get("volt")
+    celsius, errors, number = get("temp"), get("errs", get("errors")), get("id")
+    kinds = {type(rate), type(mhz), type(millivolts), type(celsius), type(errors), type(number)}
+    try:
+        total = (
+            0.0
+            + (rate or 0)
+            + (mhz or 0)
+            + (millivolts or 0)
+            + (celsius or 0)
+            + (errors or 0)
+            + (number or 0)
+        )
+        usual = kinds <= _NUMBERS and -_MOST < total < _MOST
+    except (TypeError, OverflowError):
+        usual = False
+    if not usual:
+        # Then each for itself, and what is odd is counted.
+        rate, mhz, millivolts = _finite(rate, odd), _finite(mhz, odd), _finite(millivolts, odd)
+        celsius, errors, number = _finite(celsius, odd), _finite(errors, odd), _finite(number, odd)
+    grade = get("grade", get("status"))
     if grade is not None and grade not in catalogue.CHIP_GRADES:
         odd["chips[].grade"] += 1
         grade = units.clean(grade, 32) if isinstance(grade, str) else None
-    throttled = chip.get("throttled")
+    throttled = get("throttled")
     return Chip(
-        "?" if number is None else f"{number:.15g}",
+        str(number) if type(number) is int else _number(number),
         None if rate is None else rate * scale,
-        _finite(chip.get("temp"), odd) or None,
+        celsius or None,
         None if mhz is None else mhz * 1e6,
         None if millivolts is None else millivolts / 1000,
-        _finite(chip.get("errs", chip.get("errors")), odd),
-        float(throttled) if isinstance(throttled, bool) else None,
+        errors,
+        None if throttled is None else float(throttled is True),
         grade,
     )
 
