@@ -13,6 +13,7 @@ from functools import cache, lru_cache
 from exporter.catalogue import Kind, Metric
 
 LabelValues = tuple[str, ...]
+_Column = tuple[str, tuple[tuple[str, ...], ...], list[float]]
 
 
 class Format(Enum):
@@ -42,12 +43,14 @@ class Page:
     make the page unreadable.
     """
 
-    __slots__ = ("_families", "_states")
+    __slots__ = ("_columns", "_families", "_states")
 
     def __init__(self) -> None:
         self._families: dict[Metric, dict[LabelValues, float]] = {}
         # State sets by the labels before the state; most of their samples are zeros, and made on demand.
         self._states: dict[Metric, dict[LabelValues, str]] = {}
+        # Many samples that differ in their last labels only: the first label, the others, the values.
+        self._columns: dict[Metric, list[_Column]] = {}
 
     def add(self, metric: Metric, value: float | None, *labels: str) -> None:
         """Add one sample; ``None`` is a value nobody knows, and so no sample."""
@@ -67,10 +70,20 @@ class Page:
         if state is not None:
             self._states.setdefault(metric, {}).setdefault(labels, state)
 
+    def add_column(
+        self, metric: Metric, values: list[float], first: str, second: tuple[str, ...], *more: tuple[str, ...]
+    ) -> None:
+        """Add a sample for each of *values*; the other arguments are its labels, the first the same for all.
+
+        The series must be of no other sample of the page: this is not checked here.
+        """
+        self._columns.setdefault(metric, []).append((first, (second, *more), values))
+
     def update(self, other: Page) -> None:
         """Add all families of *other* that are not here yet; they are shared, so add to neither after."""
         self._families = {**other._families, **self._families}
         self._states = {**other._states, **self._states}
+        self._columns = {**other._columns, **self._columns}
 
     def family(self, metric: Metric) -> dict[LabelValues, float]:
         """The samples of one family, open for writing; for callers that add thousands."""
@@ -80,11 +93,17 @@ class Page:
         """One sample's value, or ``None``."""
         if metric in self._states:
             return _expanded(metric, self._states[metric]).get(labels)
+        if metric in self._columns:
+            return dict(self.families())[metric].get(labels)
         return self._families.get(metric, {}).get(labels)
 
     def families(self) -> Iterator[tuple[Metric, Mapping[LabelValues, float]]]:
         """Every family with its samples."""
-        yield from self._families.items()
+        for metric, samples in self._families.items():
+            if metric not in self._columns:
+                yield metric, samples
+        for metric, columns in self._columns.items():
+            yield metric, {**_unrolled(columns), **self._families.get(metric, {})}
         for metric, sets in self._states.items():
             yield metric, _expanded(metric, sets)
 
@@ -101,6 +120,15 @@ def _expanded(metric: Metric, sets: Mapping[LabelValues, str]) -> dict[LabelValu
         if state and state not in metric.states:
             samples[(*labels, state)] = 1.0
     return samples
+
+
+def _unrolled(columns: Iterable[_Column]) -> dict[LabelValues, float]:
+    """The samples of columns."""
+    return {
+        (first, *labels): value
+        for first, rest, values in columns
+        for *labels, value in zip(*rest, values, strict=True)
+    }
 
 
 def render(pages: Iterable[tuple[Mapping[str, str], Page]], form: Format) -> bytes:
@@ -128,6 +156,16 @@ def render(pages: Iterable[tuple[Mapping[str, str], Page]], form: Format) -> byt
                 if text is None:
                     text = _remembered(value)
                 lines.append(start + text)
+        for metric, columns in page._columns.items():  # noqa: SLF001 - of this module
+            lines = families.get(metric)
+            if lines is None:
+                lines = families[metric] = [_head(metric, openmetrics)]
+            for first, rest, values in columns:
+                column = _column_starts(metric, prefix, first, rest)
+                lines += [
+                    begin + (texts.get(value) or _remembered(value))
+                    for begin, value in zip(column, values, strict=True)
+                ]
         for metric, sets in page._states.items():  # noqa: SLF001 - of this module
             lines = families.get(metric)
             if lines is None:
@@ -171,7 +209,7 @@ _texts: dict[float, str] = {}
 def _remembered(value: float) -> str:
     if len(_texts) >= _MOST_CACHED * 10:
         _texts.clear()
-    text = _texts[value] = number(value)
+    text = _texts[value] = number(float(value))
     return text
 
 
@@ -183,6 +221,13 @@ def _starts(metric: Metric, prefix: str) -> dict[LabelValues, str]:
             _cached_starts.clear()
         starts = _cached_starts[key] = {}
     return starts
+
+
+@lru_cache(maxsize=2048)
+def _column_starts(
+    metric: Metric, prefix: str, first: str, rest: tuple[tuple[str, ...], ...]
+) -> tuple[str, ...]:
+    return tuple(_start(metric, prefix, (first, *labels)) for labels in zip(*rest, strict=True))
 
 
 def _start(metric: Metric, prefix: str, labels: LabelValues) -> str:

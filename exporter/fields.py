@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import orjson
+
 from exporter.errors import ProbeError, Reason
 from exporter.units import clean
 
@@ -32,6 +34,11 @@ def decode(body: bytes) -> Any:
     Raises:
         ProbeError: ``not_json`` for anything else, nesting beyond the interpreter's limit included.
     """
+    try:
+        # Quick and strict; what it refuses may still be what firmware is known to send.
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        pass
     text = body.decode("utf-8", "replace").strip("\ufeff\0 \t\r\n")
     try:
         return _DECODER.decode(text)

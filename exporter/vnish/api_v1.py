@@ -24,7 +24,7 @@ from exporter.vnish.access import Access
 from exporter.vnish.reading import (
     Board,
     BoardDetail,
-    Chip,
+    Chips,
     Factory,
     FactoryBoard,
     Fan,
@@ -40,7 +40,9 @@ BASE = "/api/v1"
 KEPT_SECONDS = 300.0
 PRESET_KEPT_SECONDS = 60.0
 MAX_CHIPS = 1024
-_NUMBERS = {int, float, type(None)}
+_NUMBERS = {int, float}
+_WORDS = {str, type(None)}
+_GRADES = frozenset({*catalogue.CHIP_GRADES, None})
 _MOST = 2.0**63
 _POOL_TYPES = ("UserPool", "DevFee", "Refund", "HotelFee")
 _ALGORITHMS = ("scrypt", "sha256d")
@@ -416,7 +418,7 @@ def _detail(chain: Fields, scale: float, odd: Counter[str]) -> BoardDetail:
         chips = None
     return BoardDetail(
         number=_number(chain.number("id")),
-        chips=[_chip(chip, scale, odd) for chip in (chips or ())[:MAX_CHIPS] if isinstance(chip, dict)],
+        chips=_chips([chip for chip in (chips or ())[:MAX_CHIPS] if type(chip) is dict], scale, odd),
         sensors=[
             Sensor(
                 location=_number(sensor.number("loc")),
@@ -430,48 +432,60 @@ def _detail(chain: Fields, scale: float, odd: Counter[str]) -> BoardDetail:
     )
 
 
-def _chip(chip: dict[str, Any], scale: float, odd: Counter[str]) -> Chip:
-    """One of some three hundred: read without the ceremony of :class:`Fields`.
+def _chips(chips: list[dict[str, Any]], scale: float, odd: Counter[str]) -> Chips | None:
+    """The chips of a board, figure by figure, without the ceremony of :class:`Fields`.
 
     ``/chains`` and ``/boards`` call the fields hr, errs and grade, the older ``/chips`` hashrate, errors and
     status.
     """
-    get = chip.get
-    rate, mhz, millivolts = get("hr", get("hashrate")), get("freq"), get("volt")
-    celsius, errors, number = get("temp"), get("errs", get("errors")), get("id")
-    kinds = {type(rate), type(mhz), type(millivolts), type(celsius), type(errors), type(number)}
-    try:
-        total = (
-            0.0
-            + (rate or 0)
-            + (mhz or 0)
-            + (millivolts or 0)
-            + (celsius or 0)
-            + (errors or 0)
-            + (number or 0)
-        )
-        usual = kinds <= _NUMBERS and -_MOST < total < _MOST
-    except (TypeError, OverflowError):
-        usual = False
-    if not usual:
-        # Then each for itself, and what is odd is counted.
-        rate, mhz, millivolts = _finite(rate, odd), _finite(mhz, odd), _finite(millivolts, odd)
-        celsius, errors, number = _finite(celsius, odd), _finite(errors, odd), _finite(number, odd)
-    grade = get("grade", get("status"))
-    if grade is not None and grade not in catalogue.CHIP_GRADES:
-        odd["chips[].grade"] += 1
-        grade = units.clean(grade, 32) if isinstance(grade, str) else None
-    throttled = get("throttled")
-    return Chip(
-        str(number) if type(number) is int else _number(number),
-        None if rate is None else rate * scale,
-        celsius or None,
-        None if mhz is None else mhz * 1e6,
-        None if millivolts is None else millivolts / 1000,
-        errors,
-        None if throttled is None else float(throttled is True),
-        grade,
+    if not chips:
+        return None
+    newer = "hr" in chips[0]
+    rate, errors, grade = ("hr", "errs", "grade") if newer else ("hashrate", "errors", "status")
+    grades = tuple(chip.get(grade) for chip in chips)
+    if not set(map(type, grades)) <= _WORDS or not _GRADES.issuperset(grades):
+        grades = tuple(_grade(one, odd) for one in grades)
+    throttled = [chip.get("throttled") for chip in chips]
+    return Chips(
+        numbers=tuple(map(_position, _figures(chips, "id", odd))),
+        hashrate=_scaled(_figures(chips, rate, odd), scale),
+        # 0 is a chip without a reading.
+        temperature=[celsius or None for celsius in _figures(chips, "temp", odd)],
+        frequency=_scaled(_figures(chips, "freq", odd), 1e6),
+        voltage=_scaled(_figures(chips, "volt", odd), 1e-3),
+        hardware_errors=_figures(chips, errors, odd),
+        throttled=[float(one) if isinstance(one, bool) else None for one in throttled],
+        grade=grades,
     )
+
+
+def _figures(chips: list[dict[str, Any]], key: str, odd: Counter[str]) -> list[float | None]:
+    """One field of all chips: numbers as they are, anything else absent and counted."""
+    values: list[Any] = [chip.get(key) for chip in chips]
+    try:
+        # Of numbers alone the sum is finite only if all of them are.
+        if set(map(type, values)) <= _NUMBERS and -_MOST < sum(values, 0.0) < _MOST:
+            return values
+    except OverflowError:
+        pass
+    return [_finite(value, odd) for value in values]
+
+
+def _scaled(values: list[float | None], factor: float) -> list[float | None]:
+    if None in values:
+        return [None if value is None else value * factor for value in values]
+    return [value * factor for value in values]  # type: ignore[operator]
+
+
+def _position(number: float | None) -> str:
+    return str(number) if type(number) is int else _number(number)
+
+
+def _grade(grade: Any, odd: Counter[str]) -> str | None:
+    if grade is None or (isinstance(grade, str) and grade in _GRADES):
+        return grade
+    odd["chips[].grade"] += 1
+    return units.clean(grade, 32) if isinstance(grade, str) else None
 
 
 def _finite(value: Any, odd: Counter[str]) -> float | None:

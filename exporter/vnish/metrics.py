@@ -190,31 +190,37 @@ def _factory(factory: Factory, page: Page) -> None:
 
 
 def _chips(details: list[BoardDetail], page: Page, guard: Guard, rates: _Hashrates) -> None:
-    """Some thousand samples: written straight into their families, with the same bounds as all others."""
-    figures = (
-        (c.CHIP_HASHRATE, 1, rates.most),
-        (c.CHIP_TEMPERATURE, 2, c.CHIP_TEMPERATURE.high),
-        (c.CHIP_FREQUENCY, 3, c.CHIP_FREQUENCY.high),
-        (c.CHIP_VOLTAGE, 4, c.CHIP_VOLTAGE.high),
-        (c.CHIP_ERRORS, 5, c.CHIP_ERRORS.high),
-        (c.CHIP_THROTTLED, 6, 1.0),
-    )
-    keys = [[(detail.number, chip.number) for chip in detail.chips] for detail in details]
-    for metric, field, high in figures:
-        family, low = page.family(metric), metric.low
-        for detail, labels in zip(details, keys, strict=True):
-            for key, chip in zip(labels, detail.chips, strict=True):
-                value = chip[field]
-                if value is None:
-                    continue
-                if low <= value <= high:  # type: ignore[operator]
-                    family.setdefault(key, value)  # type: ignore[arg-type]
-                else:
-                    guard.drop(metric)
-    for detail, labels in zip(details, keys, strict=True):
-        for key, chip in zip(labels, detail.chips, strict=True):
-            if chip.grade is not None:
-                page.add(c.CHIP_GRADE, 1.0, *key, chip.grade)
+    """Some thousand samples: whole columns where all is well, with the same bounds as all others."""
+    for detail in details:
         for sensor in detail.sensors:
             guard.add(c.BOARD_SENSOR, sensor.board, detail.number, sensor.location, "board")
             guard.add(c.BOARD_SENSOR, sensor.chip, detail.number, sensor.location, "chip")
+    boards = [(detail.number, detail.chips) for detail in details if detail.chips]
+    # Two boards or chips of one number would be series twice; then they are added one by one.
+    unique = len({number for number, _ in boards}) == len(boards) and all(
+        len(set(chips.numbers)) == len(chips.numbers) for _, chips in boards
+    )
+    for board, chips in boards:
+        for metric, column, high in (
+            (c.CHIP_HASHRATE, chips.hashrate, rates.most),
+            (c.CHIP_TEMPERATURE, chips.temperature, c.CHIP_TEMPERATURE.high),
+            (c.CHIP_FREQUENCY, chips.frequency, c.CHIP_FREQUENCY.high),
+            (c.CHIP_VOLTAGE, chips.voltage, c.CHIP_VOLTAGE.high),
+            (c.CHIP_ERRORS, chips.hardware_errors, c.CHIP_ERRORS.high),
+            (c.CHIP_THROTTLED, chips.throttled, 1.0),
+        ):
+            if unique and None not in column and metric.low <= min(column) and max(column) <= high:  # type: ignore[type-var,operator]
+                page.add_column(metric, column, board, chips.numbers)  # type: ignore[arg-type]
+                continue
+            for number, value in zip(chips.numbers, column, strict=True):
+                if value is None:
+                    continue
+                if metric.low <= value <= high:
+                    page.add(metric, value, board, number)
+                else:
+                    guard.drop(metric)
+        if unique and None not in chips.grade:
+            page.add_column(c.CHIP_GRADE, [1.0] * len(chips.grade), board, chips.numbers, chips.grade)  # type: ignore[arg-type]
+        else:
+            for number, grade in zip(chips.numbers, chips.grade, strict=True):
+                page.add(c.CHIP_GRADE, None if grade is None else 1.0, board, number, grade or "")

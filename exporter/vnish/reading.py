@@ -37,17 +37,21 @@ class Range(NamedTuple):
 NO_RANGE = Range()
 
 
-class Chip(NamedTuple):
-    """One chip; *number* is its position on the board."""
+@dataclass(slots=True)
+class Chips:
+    """The chips of a board, a list for each figure: there are some three hundred on a miner.
 
-    number: str
-    hashrate: float | None
-    temperature: float | None
-    frequency: float | None
-    voltage: float | None
-    hardware_errors: float | None
-    throttled: float | None
-    grade: str | None
+    *numbers* are their positions; every list is as long as it.
+    """
+
+    numbers: tuple[str, ...]
+    hashrate: list[float | None]
+    temperature: list[float | None]
+    frequency: list[float | None]
+    voltage: list[float | None]
+    hardware_errors: list[float | None]
+    throttled: list[float | None]
+    grade: tuple[str | None, ...]
 
 
 class Sensor(NamedTuple):
@@ -63,7 +67,7 @@ class BoardDetail:
     """What the firmware tells of a board in its own list, beside the summary."""
 
     number: str
-    chips: list[Chip] = field(default_factory=list)
+    chips: Chips | None = None
     sensors: list[Sensor] = field(default_factory=list)
 
 
