@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from functools import cache, lru_cache
+from operator import add
 
 from exporter.catalogue import Kind, Metric
 
@@ -162,10 +163,10 @@ def render(pages: Iterable[tuple[Mapping[str, str], Page]], form: Format) -> byt
                 lines = families[metric] = [_head(metric, openmetrics)]
             for first, rest, values in columns:
                 column = _column_starts(metric, prefix, first, rest)
-                lines += [
-                    begin + (texts.get(value) or _remembered(value))
-                    for begin, value in zip(column, values, strict=True)
-                ]
+                found = list(map(texts.get, values))
+                if None in found:
+                    found = [text or _remembered(value) for text, value in zip(found, values, strict=True)]
+                lines += map(add, column, found)
         for metric, sets in page._states.items():  # noqa: SLF001 - of this module
             lines = families.get(metric)
             if lines is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 from pathlib import Path
@@ -63,6 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _serve(path: Path, config: Config, web_config: WebConfig, host: str, port: int) -> int:
     stop = asyncio.Event()
+    # What was loaded stays; a page of thousands of samples need not have it searched for garbage.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     async with Outgoing.open_session() as session:
         runtime = Runtime(path, config, Outgoing(session), os.environ)
         loop = asyncio.get_running_loop()

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from exporter import catalogue, units
@@ -41,6 +42,8 @@ KEPT_SECONDS = 300.0
 PRESET_KEPT_SECONDS = 60.0
 MAX_CHIPS = 1024
 _NUMBERS = {int, float}
+_NEWER = ("id", "hr", "temp", "freq", "errs", "grade")
+_OLDER = ("id", "hashrate", "temp", "freq", "errors", "status")
 _WORDS = {str, type(None)}
 _GRADES = frozenset({*catalogue.CHIP_GRADES, None})
 _MOST = 2.0**63
@@ -440,32 +443,39 @@ def _chips(chips: list[dict[str, Any]], scale: float, odd: Counter[str]) -> Chip
     """
     if not chips:
         return None
-    newer = "hr" in chips[0]
-    rate, errors, grade = ("hr", "errs", "grade") if newer else ("hashrate", "errors", "status")
-    grades = tuple(chip.get(grade) for chip in chips)
+    keys = _NEWER if "hr" in chips[0] else _OLDER
+    try:
+        columns = zip(*map(itemgetter(*keys), chips), strict=True)
+    except KeyError:
+        columns = zip(*([chip.get(key) for key in keys] for chip in chips), strict=True)
+    numbers, rates, celsius, mhz, errors, grades = columns
     if not set(map(type, grades)) <= _WORDS or not _GRADES.issuperset(grades):
         grades = tuple(_grade(one, odd) for one in grades)
+    # The older list has neither of them.
+    millivolts = [chip.get("volt") for chip in chips]
     throttled = [chip.get("throttled") for chip in chips]
+    positions = (
+        map(str, numbers) if set(map(type, numbers)) == {int} else map(_number, _figures(numbers, odd))
+    )
     return Chips(
-        numbers=tuple(map(_position, _figures(chips, "id", odd))),
-        hashrate=_scaled(_figures(chips, rate, odd), scale),
+        numbers=tuple(text[:16] for text in positions),
+        hashrate=_scaled(_figures(rates, odd), scale),
         # 0 is a chip without a reading.
-        temperature=[celsius or None for celsius in _figures(chips, "temp", odd)],
-        frequency=_scaled(_figures(chips, "freq", odd), 1e6),
-        voltage=_scaled(_figures(chips, "volt", odd), 1e-3),
-        hardware_errors=_figures(chips, errors, odd),
+        temperature=[value or None for value in _figures(celsius, odd)],
+        frequency=_scaled(_figures(mhz, odd), 1e6),
+        voltage=_scaled(_figures(millivolts, odd), 1e-3),
+        hardware_errors=_figures(errors, odd),
         throttled=[float(one) if isinstance(one, bool) else None for one in throttled],
         grade=grades,
     )
 
 
-def _figures(chips: list[dict[str, Any]], key: str, odd: Counter[str]) -> list[float | None]:
+def _figures(values: Sequence[Any], odd: Counter[str]) -> list[float | None]:
     """One field of all chips: numbers as they are, anything else absent and counted."""
-    values: list[Any] = [chip.get(key) for chip in chips]
     try:
         # Of numbers alone the sum is finite only if all of them are.
         if set(map(type, values)) <= _NUMBERS and -_MOST < sum(values, 0.0) < _MOST:
-            return values
+            return list(values)
     except OverflowError:
         pass
     return [_finite(value, odd) for value in values]
@@ -475,10 +485,6 @@ def _scaled(values: list[float | None], factor: float) -> list[float | None]:
     if None in values:
         return [None if value is None else value * factor for value in values]
     return [value * factor for value in values]  # type: ignore[operator]
-
-
-def _position(number: float | None) -> str:
-    return str(number) if type(number) is int else _number(number)
 
 
 def _grade(grade: Any, odd: Counter[str]) -> str | None:
