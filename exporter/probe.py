@@ -156,6 +156,9 @@ class Reader(Generic[R]):
         except asyncio.CancelledError:
             if flight.waiters == 1:
                 flight.task.cancel()
+                # Who asks next must not join what is being cancelled.
+                if self._flight is flight:
+                    self._flight = None
             raise
         finally:
             flight.waiters -= 1
@@ -164,7 +167,8 @@ class Reader(Generic[R]):
         try:
             look = await self._ask(deadline)
         finally:
-            self._flight = None
+            if self._flight is not None and self._flight.task is asyncio.current_task():
+                self._flight = None
         if look.error is None or look.error.reason not in NOT_ASKED:
             self.last = look
         if look.up:

@@ -118,6 +118,21 @@ async def test_when_nobody_waits_any_more_the_request_is_dropped_and_nobody_is_b
     assert not reader.busy
 
 
+async def test_who_asks_right_after_a_cancellation_gets_a_reading_of_his_own(clock: FakeClock) -> None:
+    source = Source()
+    reader = make(source, clock)
+    first = asyncio.create_task(reader.look(clock() + 10))
+    await settle()
+    first.cancel()
+    # Not a moment for the cancelled request to end.
+    await asyncio.sleep(0)
+    second = asyncio.create_task(reader.look(clock() + 10))
+    await settle()
+    source.gate.set()
+    assert (await second).up
+    assert source.asked == 2
+
+
 async def test_a_joined_reading_does_not_hold_a_shorter_deadline_up(clock: FakeClock) -> None:
     source = Source()
     reader = make(source, clock)
