@@ -28,6 +28,8 @@ from aiohttp import web
 from exporter.simulator.simulation import MinerSpec, Simulation, mixed_fleet
 from exporter.simulator.stack import free_port
 
+# What a probe answers with, without and with the chips of an L9.
+PAGE_BYTES = {False: 19_000, True: 156_000}
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -43,14 +45,14 @@ def resident_mib(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-async def floor(urls: list[str], rounds: int) -> None:
+async def floor(urls: list[str], rounds: int, *, chips: bool) -> None:
     """The bare floor, as a child process: GET and parse what a probe GETs, and nothing else.
 
     On ``go`` it does so by itself; asked over HTTP it does so for one miner and answers with a page of the
     size of a probe's, which is the least any exporter on these libraries can do.
     """
     targets = [(url.partition("|")[0], url.partition("|")[2].split(",")) for url in urls]
-    page = b"x" * 19_000
+    page = b"x" * PAGE_BYTES[chips]
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
 
         async def one(base: str, paths: list[str]) -> None:
@@ -142,7 +144,7 @@ async def measure(miners: int, rounds: int, *, chips: bool) -> None:
                     if line.startswith("GET ")
                 ]
                 urls.append(f"http://{miner['address']}|{','.join(paths)}")
-            bare = await child("--floor", *urls, "--rounds", str(rounds))
+            bare = await child("--floor", *urls, "--rounds", str(rounds), *flags)
             assert bare.stdin
             assert bare.stdout
             served = f"http://127.0.0.1:{int(await bare.stdout.readline())}/?miner="
@@ -235,7 +237,7 @@ def main() -> None:
     elif arguments.peer:
         asyncio.run(peer(arguments.peer, arguments.rounds))
     elif arguments.floor:
-        asyncio.run(floor(arguments.floor, arguments.rounds))
+        asyncio.run(floor(arguments.floor, arguments.rounds, chips=arguments.chips))
     else:
         asyncio.run(measure(arguments.miners, arguments.rounds, chips=arguments.chips))
 

@@ -36,6 +36,9 @@ class Host:
         self.address = address
         self.port = port
         self.requests: deque[tuple[str, str]] = deque(maxlen=10_000)
+        # The most requests that were under way at one time.
+        self.most_at_once = 0
+        self._under_way = 0
         self._runner: web.ServerRunner | None = None
         self._site: web.TCPSite | None = None
         self._unblocked = asyncio.Event()
@@ -79,6 +82,14 @@ class Host:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         self.requests.append((request.method, request.path))
+        self._under_way += 1
+        self.most_at_once = max(self.most_at_once, self._under_way)
+        try:
+            return await self._respond(request)
+        finally:
+            self._under_way -= 1
+
+    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
         await self._unblocked.wait()
         if "slow" in self.faults:
             await asyncio.sleep(self.faults["slow"]["seconds"])

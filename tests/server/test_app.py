@@ -453,3 +453,13 @@ async def test_the_pool_is_asked_once_a_sync_interval(tmp_path: Path) -> None:
             text = await site.get("/probe?target=prohashing")
         assert [path for _, path in site.simulation.pool.requests] == ["/profitability", "/status"]
         assert value(text, "mining_pool_request_budget_remaining") == 4498
+
+
+async def test_a_weak_board_is_never_asked_two_things_at_once(tmp_path: Path) -> None:
+    async with serve_site(tmp_path, [L9, SIMPLE]) as site:
+        for host in site.simulation.miners.values():
+            host.miner.inject("slow", {"seconds": 0.01})
+        await asyncio.gather(
+            *(site.get(path) for path in ("/fleet", "/probe?target=l9", "/probe?target=simple", "/fleet") * 3)
+        )
+        assert {host.most_at_once for host in site.simulation.miners.values()} == {1}

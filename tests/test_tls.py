@@ -1,0 +1,68 @@
+"""HTTPS targets: verified by the system, by a CA file, or by a pinned certificate; never not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from exporter.errors import ProbeError, Reason
+from exporter.http import Client, Endpoint, Outgoing, Policy, Tls, tls_settings
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A self-signed certificate for 127.0.0.1, its key beside it."""
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=miner -addext subjectAltName=IP:127.0.0.1"
+    subprocess.run(
+        [*command.split(), "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"],
+        check=True,
+        capture_output=True,
+    )
+    return tmp_path / "cert.pem"
+
+
+@pytest.fixture
+async def endpoint(certificate: Path) -> AsyncIterator[Endpoint]:
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({"a": 1})
+
+    app = web.Application()
+    app.router.add_get("/x", answer)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, certificate.with_name("key.pem"))
+    server = TestServer(app, host="127.0.0.1", scheme="https")
+    await server.start_server(ssl=context)
+    assert server.port
+    yield Endpoint("https", "127.0.0.1", server.port)
+    await server.close()
+
+
+async def get(outgoing: Outgoing, endpoint: Endpoint, tls: Tls) -> object:
+    return await Client(outgoing, endpoint, Policy(None), outgoing.clock() + 30, tls=tls).get_json("/x")
+
+
+async def test_the_right_pin_and_the_right_ca_are_believed(
+    outgoing: Outgoing, endpoint: Endpoint, certificate: Path
+) -> None:
+    der = ssl.PEM_cert_to_DER_cert(certificate.read_text())
+    pin = tls_settings(ca_file=None, fingerprint=hashlib.sha256(der).hexdigest())
+    assert await get(outgoing, endpoint, pin) == {"a": 1}
+    assert await get(outgoing, endpoint, tls_settings(ca_file=str(certificate), fingerprint=None)) == {"a": 1}
+
+
+async def test_a_wrong_pin_and_an_unknown_certificate_are_not(outgoing: Outgoing, endpoint: Endpoint) -> None:
+    for tls, words in (
+        (tls_settings(ca_file=None, fingerprint="ab" * 32), "not the pinned one"),
+        (tls_settings(ca_file=None, fingerprint=None), "could not be verified"),
+    ):
+        with pytest.raises(ProbeError) as caught:
+            await get(outgoing, endpoint, tls)
+        assert caught.value.reason is Reason.CONNECTION
+        assert words in caught.value.detail
