@@ -162,11 +162,14 @@ def render(pages: Iterable[tuple[Mapping[str, str], Page]], form: Format) -> byt
             if lines is None:
                 lines = families[metric] = [_head(metric, openmetrics)]
             for first, rest, values in columns:
-                column = _column_starts(metric, prefix, first, rest)
+                if values.count(values[0]) == len(values):
+                    # Most columns of a healthy board: one frequency, one grade, nothing throttled.
+                    lines.append(_column_block(metric, prefix, first, rest, values[0]))
+                    continue
                 found = list(map(texts.get, values))
                 if None in found:
                     found = [text or _remembered(value) for text, value in zip(found, values, strict=True)]
-                lines += map(add, column, found)
+                lines += map(add, _column_starts(metric, prefix, first, rest), found)
         for metric, sets in page._states.items():  # noqa: SLF001 - of this module
             lines = families.get(metric)
             if lines is None:
@@ -229,6 +232,14 @@ def _column_starts(
     metric: Metric, prefix: str, first: str, rest: tuple[tuple[str, ...], ...]
 ) -> tuple[str, ...]:
     return tuple(_start(metric, prefix, (first, *labels)) for labels in zip(*rest, strict=True))
+
+
+@lru_cache(maxsize=2048)
+def _column_block(
+    metric: Metric, prefix: str, first: str, rest: tuple[tuple[str, ...], ...], value: float
+) -> str:
+    text = number(float(value))
+    return "\n".join([begin + text for begin in _column_starts(metric, prefix, first, rest)])
 
 
 def _start(metric: Metric, prefix: str, labels: LabelValues) -> str:

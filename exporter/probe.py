@@ -10,6 +10,7 @@ Nothing a target does raises out of here.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ from exporter.vnish.reading import MinerReading
 
 _HOUR = 3600.0
 log = structlog.get_logger("probe")
+# Asked first for what would be written at every scrape: it is quicker to say no.
+_stdlib_log = logging.getLogger("probe")
 
 
 class HasUnexpected(Protocol):
@@ -212,7 +215,8 @@ class Reader(Generic[R]):
     def _report(self, look: Look[R]) -> None:
         """One line when the target goes down, with the reason, and one when it is up again."""
         up = look.up
-        log.debug("probed", target=self.name, up=up, seconds=round(look.seconds, 3))
+        if _stdlib_log.isEnabledFor(logging.DEBUG):
+            log.debug("probed", target=self.name, up=up, seconds=round(look.seconds, 3))
         if up == self._reported_up or (look.error and look.error.reason is Reason.CIRCUIT_OPEN):
             return
         if look.error:

@@ -42,8 +42,8 @@ KEPT_SECONDS = 300.0
 PRESET_KEPT_SECONDS = 60.0
 MAX_CHIPS = 1024
 _NUMBERS = {int, float}
-_NEWER = ("id", "hr", "temp", "freq", "errs", "grade")
-_OLDER = ("id", "hashrate", "temp", "freq", "errors", "status")
+_NEWER = ("id", "hr", "temp", "freq", "errs", "grade", "volt", "throttled")
+_OLDER = ("id", "hashrate", "temp", "freq", "errors", "status", "volt", "throttled")
 _WORDS = {str, type(None)}
 _GRADES = frozenset({*catalogue.CHIP_GRADES, None})
 _MOST = 2.0**63
@@ -447,18 +447,14 @@ def _chips(chips: list[dict[str, Any]], scale: float, odd: Counter[str]) -> Chip
     try:
         columns = zip(*map(itemgetter(*keys), chips), strict=True)
     except KeyError:
+        # The older list has no voltage and does not throttle; and a device may leave out what it likes.
         columns = zip(*([chip.get(key) for key in keys] for chip in chips), strict=True)
-    numbers, rates, celsius, mhz, errors, grades = columns
+    ids, rates, celsius, mhz, errors, grades, millivolts, throttled = columns
     if not set(map(type, grades)) <= _WORDS or not _GRADES.issuperset(grades):
         grades = tuple(_grade(one, odd) for one in grades)
-    # The older list has neither of them.
-    millivolts = [chip.get("volt") for chip in chips]
-    throttled = [chip.get("throttled") for chip in chips]
-    positions = (
-        map(str, numbers) if set(map(type, numbers)) == {int} else map(_number, _figures(numbers, odd))
-    )
+    numbers = _figures(ids, odd)
     return Chips(
-        numbers=tuple(text[:16] for text in positions),
+        numbers=tuple(map(str if set(map(type, numbers)) == {int} else _number, numbers)),
         hashrate=_scaled(_figures(rates, odd), scale),
         # 0 is a chip without a reading.
         temperature=[value or None for value in _figures(celsius, odd)],
