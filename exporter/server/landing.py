@@ -13,6 +13,7 @@ from html import escape
 from importlib import resources
 from string import Template
 from typing import Any
+from urllib.parse import quote
 
 from exporter import __version__
 from exporter import catalogue as c
@@ -168,7 +169,7 @@ def _rates(pages: list[Page]) -> dict[str, float]:
 def _html_row(row: _Row) -> str:
     name = escape(row.target.instance)
     page = row.page
-    link = f'<a href="/probe?target={name}&amp;debug=true">{name}</a>'
+    link = f'<a href="/probe?target={quote(row.target.instance, safe="")}&amp;debug=true">{name}</a>'
     cells = [f'<span class="badge {row.badge}">{row.badge}</span>', link]
     if page is None:
         cells += [""] * 6
@@ -213,7 +214,7 @@ def _pool_line(target: Target, wall_clock: Callable[[], float]) -> str:
     name = escape(target.instance)
     return (
         f'<p><span class="badge {badge}">{badge}</span> pool '
-        f'<a href="/probe?target={name}&amp;module={escape(target.module)}&amp;debug=true">{name}</a>: '
+        f'<a href="/probe?target={quote(target.instance, safe="")}&amp;module={target.module}&amp;debug=true">{name}</a>: '
         f"{escape(text)}</p>"
     )
 

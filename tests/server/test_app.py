@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import html
 import json
 import re
 from pathlib import Path
@@ -410,6 +411,17 @@ async def test_the_landing_page_shows_the_fleet_worst_first(tmp_path: Path) -> N
         assert rows[1] == ("warn", "barn1-l9-04")
         assert {state for state, _ in rows[2:]} == {"ok"}
         assert "board 2 failure" in text
+
+
+async def test_a_name_with_signs_of_a_url_leads_to_its_own_probe(tmp_path: Path) -> None:
+    def rename(config: dict[str, Any]) -> None:
+        config["fleet"]["miners"][0]["name"] = "barn 1 & <2> #3"
+
+    async with serve_site(tmp_path, [L9], edit=rename) as site:
+        page = await site.get("/")
+        link = re.search(r'href="(/probe\?target=[^"]*)"', page)
+        assert link
+        assert "barn 1 & <2> #3" in await site.get(html.unescape(link[1]))
 
 
 async def test_a_device_cannot_write_into_the_landing_page(tmp_path: Path) -> None:
