@@ -214,7 +214,7 @@ def _pool_line(target: Target, wall_clock: Callable[[], float]) -> str:
     name = escape(target.instance)
     return (
         f'<p><span class="badge {badge}">{badge}</span> pool '
-        f'<a href="/probe?target={quote(target.instance, safe="")}&amp;module={target.module}&amp;debug=true">{name}</a>: '
+        f'<a href="/probe?target={quote(target.instance, safe="")}&amp;debug=true">{name}</a>: '
         f"{escape(text)}</p>"
     )
 

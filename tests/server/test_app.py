@@ -419,7 +419,7 @@ async def test_a_name_with_signs_of_a_url_leads_to_its_own_probe(tmp_path: Path)
 
     async with serve_site(tmp_path, [L9], edit=rename) as site:
         page = await site.get("/")
-        link = re.search(r'href="(/probe\?target=[^"]*)"', page)
+        link = re.search(r'href="(/probe\?target=barn[^"]*)"', page)
         assert link
         assert "barn 1 & <2> #3" in await site.get(html.unescape(link[1]))
 
