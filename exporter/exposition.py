@@ -86,6 +86,14 @@ class Page:
         self._states = {**other._states, **self._states}
         self._columns = {**other._columns, **self._columns}
 
+    def without(self, label: str) -> Page:
+        """The same page but for the families that have *label*; what is left is shared."""
+        page = Page()
+        page._families = {m: samples for m, samples in self._families.items() if label not in m.labels}
+        page._states = {m: sets for m, sets in self._states.items() if label not in m.labels}
+        page._columns = {m: columns for m, columns in self._columns.items() if label not in m.labels}
+        return page
+
     def family(self, metric: Metric) -> dict[LabelValues, float]:
         """The samples of one family, open for writing; for callers that add thousands."""
         return self._families.setdefault(metric, {})

@@ -78,6 +78,7 @@ async def test_every_catalogued_series_of_the_real_interface_is_on_some_scrape(t
         await site.simulation.inject("l7", "failure")
         site.simulation.miners["l7"].miner.advance(30)
         seen |= {name for name, _ in series(await site.get("/fleet"))}
+        seen |= {name for name, _ in series(await site.get("/probe?target=l9"))}
         await site.simulation.inject("l9", "wrong_types")
         await site.simulation.inject("l9-new", "hashrate_drop", {"percent": -400})
         site.simulation.miners["l9-new"].miner.advance(30)
@@ -175,6 +176,8 @@ async def test_the_fleet_page_reports_a_slow_miner_down_and_the_others_up(tmp_pa
         )
         assert labels == {"instance": "barn1-l9-01", "site": "barn1", "rack": "1"}
         assert value(text, "mining_pool_up", instance="prohashing") == 1
+        assert "vnish_chip_hashrate" not in text
+        assert "vnish_chip_hashrate" in await site.get("/probe?target=barn1-l9-01")
 
 
 @pytest.mark.parametrize(
