@@ -6,15 +6,17 @@ long; the tests hold it against the library's reference parsers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import cache, lru_cache
-from operator import add
+
+from msgspec.json import Encoder
 
 from exporter.catalogue import Kind, Metric
 
+_encode = Encoder().encode
 LabelValues = tuple[str, ...]
-_Column = tuple[str, tuple[tuple[str, ...], ...], list[float]]
+_Column = tuple[str, tuple[tuple[str, ...], ...], Sequence[float]]
 
 
 class Format(Enum):
@@ -55,8 +57,11 @@ class Page:
 
     def add(self, metric: Metric, value: float | None, *labels: str) -> None:
         """Add one sample; ``None`` is a value nobody knows, and so no sample."""
-        if value is None:
-            return
+        if value is not None:
+            self.put(metric, labels, value)
+
+    def put(self, metric: Metric, labels: LabelValues, value: float) -> None:
+        """Add one sample that is known."""
         family = self._families.get(metric)
         if family is None:
             family = self._families[metric] = {}
@@ -72,11 +77,17 @@ class Page:
             self._states.setdefault(metric, {}).setdefault(labels, state)
 
     def add_column(
-        self, metric: Metric, values: list[float], first: str, second: tuple[str, ...], *more: tuple[str, ...]
+        self,
+        metric: Metric,
+        values: Sequence[float],
+        first: str,
+        second: tuple[str, ...],
+        *more: tuple[str, ...],
     ) -> None:
         """Add a sample for each of *values*; the other arguments are its labels, the first the same for all.
 
-        The series must be of no other sample of the page: this is not checked here.
+        There must be at least one value, all of them finite, and the series must be of no other sample of
+        the page: this is not checked here.
         """
         self._columns.setdefault(metric, []).append((first, (second, *more), values))
 
@@ -148,6 +159,7 @@ def render(pages: Iterable[tuple[Mapping[str, str], Page]], form: Format) -> byt
     openmetrics = form is Format.OPENMETRICS
     texts = _texts
     families: dict[Metric, list[str]] = {}
+    blocks: dict[Metric, list[bytes]] = {}
     for extra, page in pages:
         prefix = ",".join(f'{name}="{escape(value)}"' for name, value in extra.items())
         for metric, samples in page._families.items():  # noqa: SLF001 - of this module
@@ -166,28 +178,19 @@ def render(pages: Iterable[tuple[Mapping[str, str], Page]], form: Format) -> byt
                     text = _remembered(value)
                 lines.append(start + text)
         for metric, columns in page._columns.items():  # noqa: SLF001 - of this module
-            lines = families.get(metric)
-            if lines is None:
-                lines = families[metric] = [_head(metric, openmetrics)]
-            for first, rest, values in columns:
-                if values.count(values[0]) == len(values):
-                    # Most columns of a healthy board: one frequency, one grade, nothing throttled.
-                    lines.append(_column_block(metric, prefix, first, rest, values[0]))
-                    continue
-                found = list(map(texts.get, values))
-                if None in found:
-                    found = [text or _remembered(value) for text, value in zip(found, values, strict=True)]
-                lines += map(add, _column_starts(metric, prefix, first, rest), found)
+            if metric not in families:
+                families[metric] = [_head(metric, openmetrics)]
+            blocks.setdefault(metric, []).extend(_block(metric, prefix, *column) for column in columns)
         for metric, sets in page._states.items():  # noqa: SLF001 - of this module
             lines = families.get(metric)
             if lines is None:
                 lines = families[metric] = [_head(metric, openmetrics)]
             for labels, state in sets.items():
                 lines.append(_state_lines(metric, prefix, labels, state))
-    written = ["\n".join(lines) for lines in families.values()]
-    if openmetrics:
-        written.append("# EOF")
-    return ("\n".join(written) + "\n").encode() if written else b""
+    written = ["\n".join(families[metric]).encode() + b"\n" + b"".join(blocks[metric]) for metric in blocks]
+    lines = [line for metric, lines in families.items() if metric not in blocks for line in lines]
+    lines.append("# EOF\n" if openmetrics else "")
+    return b"".join(written) + "\n".join(lines).encode()
 
 
 def number(value: float) -> str:
@@ -235,19 +238,28 @@ def _starts(metric: Metric, prefix: str) -> dict[LabelValues, str]:
     return starts
 
 
-@lru_cache(maxsize=2048)
-def _column_starts(
-    metric: Metric, prefix: str, first: str, rest: tuple[tuple[str, ...], ...]
-) -> tuple[str, ...]:
-    return tuple(_start(metric, prefix, (first, *labels)) for labels in zip(*rest, strict=True))
+def _block(
+    metric: Metric, prefix: str, first: str, rest: tuple[tuple[str, ...], ...], values: Sequence[float]
+) -> bytes:
+    """The lines of a column."""
+    if values.count(values[0]) == len(values):
+        # Most columns of a healthy board: one frequency, one grade, nothing throttled.
+        return _even_block(metric, prefix, first, rest, values[0])
+    return _block_form(metric, prefix, first, rest) % tuple(_encode(values)[1:-1].split(b","))
 
 
 @lru_cache(maxsize=2048)
-def _column_block(
+def _block_form(metric: Metric, prefix: str, first: str, rest: tuple[tuple[str, ...], ...]) -> bytes:
+    starts = [_start(metric, prefix, (first, *labels)) for labels in zip(*rest, strict=True)]
+    return "".join(start.replace("%", "%%") + "%b\n" for start in starts).encode()
+
+
+@lru_cache(maxsize=2048)
+def _even_block(
     metric: Metric, prefix: str, first: str, rest: tuple[tuple[str, ...], ...], value: float
-) -> str:
-    text = number(float(value))
-    return "\n".join([begin + text for begin in _column_starts(metric, prefix, first, rest)])
+) -> bytes:
+    form = _block_form(metric, prefix, first, rest)
+    return form % ((number(float(value)).encode(),) * len(rest[0]))
 
 
 def _start(metric: Metric, prefix: str, labels: LabelValues) -> str:

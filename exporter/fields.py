@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import orjson
+import msgspec
 
 from exporter.errors import ProbeError, Reason
 from exporter.units import clean
@@ -22,7 +22,8 @@ from exporter.units import clean
 MAX_ITEMS = 32
 
 
-_DECODER = json.JSONDecoder(strict=False)
+_STRICT = msgspec.json.Decoder()
+_LENIENT = json.JSONDecoder(strict=False)
 
 
 def decode(body: bytes) -> Any:
@@ -36,12 +37,12 @@ def decode(body: bytes) -> Any:
     """
     try:
         # Quick and strict; what it refuses may still be what firmware is known to send.
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
+        return _STRICT.decode(body)
+    except (ValueError, RecursionError):
         pass
     text = body.decode("utf-8", "replace").strip("\ufeff\0 \t\r\n")
     try:
-        return _DECODER.decode(text)
+        return _LENIENT.decode(text)
     except (ValueError, RecursionError) as error:
         hint = "HTML" if text[:64].lstrip().startswith("<") else f"{len(body)} bytes"
         raise ProbeError(Reason.NOT_JSON, f"the answer is not JSON ({hint}): {_why(error)}") from None

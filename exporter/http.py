@@ -119,10 +119,14 @@ class Answer:
     """A complete response; the body is at most the cap, decompressed."""
 
     status: int
-    content_type: str
     body: bytes
     seconds: float
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def content_type(self) -> str:
+        """The media type, without its parameters."""
+        return self.headers.get("Content-Type", "").partition(";")[0].strip()
 
 
 @dataclass(slots=True)
@@ -254,6 +258,7 @@ class Client:
         self._before_request = before_request
         self.deadline = deadline
         self.steps: list[Step] = []
+        self._address: Address | None = None
         # Whether the last answer asked for HTTP Digest, as old firmware does.
         self.digest_wanted = False
 
@@ -262,7 +267,12 @@ class Client:
         """Seconds until the deadline; negative when it is over."""
         return self.deadline - self._outgoing.clock()
 
-    async def get_json(self, path: str, headers: Mapping[str, str] | None = None) -> Any:
+    async def get_json(
+        self,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        decoder: Callable[[bytes], Any] = decode,
+    ) -> Any:
         """GET *path* and decode its JSON.
 
         Raises:
@@ -277,7 +287,7 @@ class Client:
             if answer.status != 200:
                 raise ProbeError(Reason.HTTP_STATUS, f"{path} answered status {answer.status}")
             try:
-                return decode(answer.body)
+                return decoder(answer.body)
             except ProbeError as error:
                 raise ProbeError(error.reason, f"{path}: {error.detail}") from None
         except ProbeError as error:
@@ -329,10 +339,11 @@ class Client:
         started = clock()
         try:
             async with asyncio.timeout(max(0.0, self.seconds_left)):
-                address = await self.permitted()
+                if self._address is None:
+                    self._address = await self.permitted()
                 if self._before_request:
                     self._before_request()
-                return await self._exchange(method, path, headers, json, middlewares, address, step)
+                return await self._exchange(method, path, headers, json, middlewares, self._address, step)
         except TimeoutError:
             raise ProbeError(Reason.TIMEOUT, f"{path}: no complete answer before the deadline") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -364,9 +375,7 @@ class Client:
     ) -> Answer:
         endpoint = self.endpoint
         started = self._outgoing.clock()
-        url = URL.build(
-            scheme=endpoint.scheme, host=str(address), port=endpoint.port, path=endpoint.path + path
-        )
+        url = _url(endpoint.scheme, str(address), endpoint.port, endpoint.path + path)
         sent = dict(headers or {})
         hostname = None
         if endpoint.address is None:
@@ -392,11 +401,15 @@ class Client:
             step.bytes = len(body)
             return Answer(
                 response.status,
-                response.content_type,
                 bytes(body),
                 self._outgoing.clock() - started,
                 response.headers,
             )
+
+
+@lru_cache(maxsize=4096)
+def _url(scheme: str, host: str, port: int, path: str) -> URL:
+    return URL.build(scheme=scheme, host=host, port=port, path=path)
 
 
 def _network_words(error: Exception) -> str:

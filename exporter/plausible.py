@@ -8,8 +8,6 @@ from collections import Counter
 from exporter.catalogue import Metric
 from exporter.exposition import Page
 
-_INFINITE = (math.inf, -math.inf)
-
 
 class Guard:
     """Adds samples to a page, unless they lie outside their metric's bounds."""
@@ -24,9 +22,9 @@ class Guard:
         """Add one sample; drop and count it if it is out of bounds or not finite."""
         if value is None:
             return
-        # Not a number fails both comparisons; infinities are stopped by bounds, or here.
-        if metric.low <= value <= metric.high and value not in _INFINITE:
-            self.page.add(metric, value, *labels)
+        # Not a number fails every comparison; infinities are stopped by bounds, or here.
+        if metric.low <= value <= metric.high and -math.inf < value < math.inf:
+            self.page.put(metric, labels, value)
         else:
             self.drop(metric)
 

@@ -17,6 +17,11 @@ STATE_SETS = [metric for metric in CATALOGUE.values() if metric.states]
 WRITABLE = [
     metric for metric in CATALOGUE.values() if metric.kind is not Kind.HISTOGRAM and not metric.states
 ]
+COLUMNS = [c.CHIP_TEMPERATURE, c.CHIP_ERRORS, c.CHIP_GRADE]
+
+
+def as_sent(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 def samples(text: bytes, form: Format) -> dict[Key, float]:
@@ -43,17 +48,20 @@ def pages(draw: st.DrawFn) -> Page:
             if metric.kind is Kind.COUNTER:
                 value = min(value, 1e300)
             page.add(metric, value, *(draw(st.text(max_size=12)) for _ in metric.labels))
+    for metric in draw(st.lists(st.sampled_from(COLUMNS), max_size=2, unique=True)):
+        for first in draw(st.lists(st.text(max_size=5), max_size=2, unique_by=as_sent)):
+            values = draw(st.lists(st.floats(0, 1e300) | st.integers(0, 2**53), min_size=1, max_size=4))
+            positions = tuple(f"{draw(st.text(max_size=3))}{n}" for n in range(len(values)))
+            more = [tuple(draw(st.text(max_size=3)) for _ in values) for _ in metric.labels[2:]]
+            page.add_column(metric, values, f"{first}.", positions, *more)
     return page
 
 
 def expected(page: Page, extra: dict[str, str]) -> dict[Key, float]:
-    def text(value: str) -> str:
-        return value.encode("utf-8", "replace").decode()
-
     return {
         (
             metric.name,
-            frozenset({**extra, **dict(zip(metric.labels, map(text, labels), strict=True))}.items()),
+            frozenset({**extra, **dict(zip(metric.labels, map(as_sent, labels), strict=True))}.items()),
         ): value
         for metric, family in page.families()
         for labels, value in family.items()

@@ -56,7 +56,7 @@ class Access:
             return None
         return bool(self._api_key or self._token)
 
-    async def get_json(self, client: Client, path: str) -> Any:
+    async def get_json(self, client: Client, path: str, decoder: Callable[[bytes], Any] = decode) -> Any:
         """As the client's, with a token where one is needed.
 
         Raises:
@@ -65,11 +65,11 @@ class Access:
         if self._full_detail and not self.authenticated:
             await self._log_in(client)
         try:
-            return await client.get_json(path, self._headers())
+            return await client.get_json(path, self._headers(), decoder)
         except ProbeError as error:
             if error.reason is not Reason.UNAUTHORISED or not await self._log_in(client):
                 raise
-        return await client.get_json(path, self._headers())
+        return await client.get_json(path, self._headers(), decoder)
 
     def forget(self) -> None:
         """Drop the token; for a miner that was away."""

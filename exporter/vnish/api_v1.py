@@ -12,20 +12,20 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import Any
 
 from exporter import catalogue, units
 from exporter.errors import ProbeError, Reason
-from exporter.fields import Fields, items
+from exporter.fields import Fields, decode
 from exporter.http import Client
 from exporter.vnish.access import Access
+from exporter.vnish.details import MAX_CHIPS, details, part_number
+from exporter.vnish.details import decode as decode_details
 from exporter.vnish.reading import (
     Board,
     BoardDetail,
-    Chips,
     Factory,
     FactoryBoard,
     Fan,
@@ -34,19 +34,11 @@ from exporter.vnish.reading import (
     Pool,
     Preset,
     Range,
-    Sensor,
 )
 
 BASE = "/api/v1"
 KEPT_SECONDS = 300.0
 PRESET_KEPT_SECONDS = 60.0
-MAX_CHIPS = 1024
-_NUMBERS = {int, float}
-_NEWER = ("id", "hr", "temp", "freq", "errs", "grade", "volt", "throttled")
-_OLDER = ("id", "hashrate", "temp", "freq", "errors", "status", "volt", "throttled")
-_WORDS = {str, type(None)}
-_GRADES = frozenset({*catalogue.CHIP_GRADES, None})
-_MOST = 2.0**63
 _POOL_TYPES = ("UserPool", "DevFee", "Refund", "HotelFee")
 _ALGORITHMS = ("scrypt", "sha256d")
 
@@ -137,17 +129,13 @@ class ApiV1:
         if self.clock() - self._details_read_at >= self.chips_interval:
             self._details = []
             for path in self._details_paths(reading.identity.firmware_version):
-                data = await self._optional(client, reading, path)
+                data = await self._optional(client, reading, path, decode_details)
                 if reading.endpoints.get(path) is False:
                     return
                 if data is None:
                     continue
                 self._details_path = path
-                chains = data.get("chains") if path == "chips" and isinstance(data, dict) else data
-                self._details = [
-                    _detail(chain, scale, reading.unexpected)
-                    for chain in items(chains, path, reading.unexpected)
-                ]
+                self._details = details(data, path, scale, reading.unexpected)
                 break
             else:
                 # This version has none of them; what is kept for minutes is what changes when that does.
@@ -197,14 +185,20 @@ class ApiV1:
             reading.endpoints[name] = True
         return kept.data
 
-    async def _optional(self, client: Client, reading: MinerReading, name: str) -> Any:
+    async def _optional(
+        self,
+        client: Client,
+        reading: MinerReading,
+        name: str,
+        decoder: Callable[[bytes], Any] = decode,
+    ) -> Any:
         """An answer the reading can do without.
 
         An unknown path is answered by the firmware's web page, so HTML means that this version has no such
         endpoint: no answer, and no failure.
         """
         try:
-            data = await self.access.get_json(client, f"{BASE}/{name}")
+            data = await self.access.get_json(client, f"{BASE}/{name}", decoder)
         except ProbeError as error:
             if error.reason is not Reason.NOT_JSON or "HTML" not in error.detail:
                 reading.endpoints[name] = False
@@ -317,7 +311,7 @@ def _summary(reading: MinerReading, miner: Fields, scale: float, *, boards: bool
 def _board(chain: Fields, scale: float) -> Board:
     grades = chain.object("chip_statuses")
     return Board(
-        number=_number(chain.number("id")),
+        number=part_number(chain.number("id")),
         state=chain.object("status").choice("state", catalogue.BOARD_STATES),
         hashrate=_times(chain.number("hashrate_rt"), scale),
         hashrate_nominal=_times(chain.number("hashrate_ideal"), scale),
@@ -339,7 +333,7 @@ def _board(chain: Fields, scale: float) -> Board:
 def _fan(fan: Fields) -> Fan:
     status = fan.choice("status", ("ok", "lost"))
     return Fan(
-        number=_number(fan.number("id")),
+        number=part_number(fan.number("id")),
         speed=fan.number("rpm"),
         speed_max=fan.number("max_rpm"),
         ok=None if status is None else status == "ok",
@@ -351,7 +345,7 @@ def _pool(pool: Fields) -> Pool:
     ping = pool.number("ping")
     since = pool.text("ls_time")
     return Pool(
-        number=_number(pool.number("id")),
+        number=part_number(pool.number("id")),
         kind=pool.choice("pool_type", _POOL_TYPES) or "unknown",
         url=pool.text("url"),
         user=pool.text("user"),
@@ -404,7 +398,7 @@ def _factory(info: Fields) -> Factory:
         psu_serial=info.text("psu_serial"),
         boards=[
             FactoryBoard(
-                number=_number(chain.number("id")),
+                number=part_number(chain.number("id")),
                 model=chain.text("board_model"),
                 serial=chain.text("serial"),
                 chip_bin=None if (chip_bin := chain.number("chip_bin")) is None else f"{chip_bin:.15g}",
@@ -412,93 +406,6 @@ def _factory(info: Fields) -> Factory:
             for chain in info.objects("chains")
         ],
     )
-
-
-def _detail(chain: Fields, scale: float, odd: Counter[str]) -> BoardDetail:
-    chips = chain.raw("chips")
-    if chips is not None and not isinstance(chips, list):
-        chain.odd("chips")
-        chips = None
-    return BoardDetail(
-        number=_number(chain.number("id")),
-        chips=_chips([chip for chip in (chips or ())[:MAX_CHIPS] if type(chip) is dict], scale, odd),
-        sensors=[
-            Sensor(
-                location=_number(sensor.number("loc")),
-                board=sensor.number("board") or None,
-                chip=sensor.number("chip") or None,
-            )
-            for sensor in chain.objects("sensors", MAX_CHIPS)
-            # The others have not measured yet, or are broken; their figures are no readings.
-            if sensor.text("state") == "measure"
-        ],
-    )
-
-
-def _chips(chips: list[dict[str, Any]], scale: float, odd: Counter[str]) -> Chips | None:
-    """The chips of a board, figure by figure, without the ceremony of :class:`Fields`.
-
-    ``/chains`` and ``/boards`` call the fields hr, errs and grade, the older ``/chips`` hashrate, errors and
-    status.
-    """
-    if not chips:
-        return None
-    keys = _NEWER if "hr" in chips[0] else _OLDER
-    try:
-        columns = zip(*map(itemgetter(*keys), chips), strict=True)
-    except KeyError:
-        # The older list has no voltage and does not throttle; and a device may leave out what it likes.
-        columns = zip(*([chip.get(key) for key in keys] for chip in chips), strict=True)
-    ids, rates, celsius, mhz, errors, grades, millivolts, throttled = columns
-    if not set(map(type, grades)) <= _WORDS or not _GRADES.issuperset(grades):
-        grades = tuple(_grade(one, odd) for one in grades)
-    numbers = _figures(ids, odd)
-    return Chips(
-        numbers=tuple(map(str if set(map(type, numbers)) == {int} else _number, numbers)),
-        hashrate=_scaled(_figures(rates, odd), scale),
-        # 0 is a chip without a reading.
-        temperature=[value or None for value in _figures(celsius, odd)],
-        frequency=_scaled(_figures(mhz, odd), 1e6),
-        voltage=_scaled(_figures(millivolts, odd), 1e-3),
-        hardware_errors=_figures(errors, odd),
-        throttled=[float(one) if isinstance(one, bool) else None for one in throttled],
-        grade=grades,
-    )
-
-
-def _figures(values: Sequence[Any], odd: Counter[str]) -> list[float | None]:
-    """One field of all chips: numbers as they are, anything else absent and counted."""
-    try:
-        # Of numbers alone the sum is finite only if all of them are.
-        if set(map(type, values)) <= _NUMBERS and -_MOST < sum(values, 0.0) < _MOST:
-            return list(values)
-    except OverflowError:
-        pass
-    return [_finite(value, odd) for value in values]
-
-
-def _scaled(values: list[float | None], factor: float) -> list[float | None]:
-    if None in values:
-        return [None if value is None else value * factor for value in values]
-    return [value * factor for value in values]  # type: ignore[operator]
-
-
-def _grade(grade: Any, odd: Counter[str]) -> str | None:
-    if grade is None or (isinstance(grade, str) and grade in _GRADES):
-        return grade
-    odd["chips[].grade"] += 1
-    return units.clean(grade, 32) if isinstance(grade, str) else None
-
-
-def _finite(value: Any, odd: Counter[str]) -> float | None:
-    kind = type(value)
-    if kind is float and -math.inf < value < math.inf:
-        return value  # type: ignore[no-any-return]
-    if kind is int and -(2**63) <= value < 2**64:
-        return float(value)
-    if value is not None:
-        odd["chips[]"] += 1
-    return None
 
 
 def _times(value: float | None, factor: float) -> float | None:
@@ -511,8 +418,3 @@ def _over(value: float | None, divisor: float) -> float | None:
 
 def _first(*values: float | None) -> float | None:
     return next((value for value in values if value is not None), None)
-
-
-def _number(value: float | None) -> str:
-    """A part's number as a label; an unnumbered part is told apart by nothing, so it is ``?``."""
-    return "?" if value is None else f"{value:.15g}"

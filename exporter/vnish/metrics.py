@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from exporter import catalogue as c
 from exporter.catalogue import Metric
@@ -209,7 +210,7 @@ def _chips(details: list[BoardDetail], page: Page, guard: Guard, rates: _Hashrat
             (c.CHIP_ERRORS, chips.hardware_errors, c.CHIP_ERRORS.high),
             (c.CHIP_THROTTLED, chips.throttled, 1.0),
         ):
-            if unique and None not in column and metric.low <= min(column) and max(column) <= high:  # type: ignore[type-var,operator]
+            if unique and _within(column, metric.low, high):
                 page.add_column(metric, column, board, chips.numbers)  # type: ignore[arg-type]
                 continue
             for number, value in zip(chips.numbers, column, strict=True):
@@ -224,3 +225,15 @@ def _chips(details: list[BoardDetail], page: Page, guard: Guard, rates: _Hashrat
         else:
             for number, grade in zip(chips.numbers, chips.grade, strict=True):
                 page.add(c.CHIP_GRADE, None if grade is None else 1.0, board, number, grade or "")
+
+
+def _within(column: Sequence[float | None], low: float, high: float) -> bool:
+    """Whether there is a value for every chip, and each within the bounds."""
+    first = column[0]
+    if first is not None and column.count(first) == len(column):
+        return low <= first <= high
+    try:
+        return low <= min(column) and max(column) <= high  # type: ignore[type-var,operator]
+    except TypeError:
+        # A value that is absent compares with none of the others: quicker than looking for it.
+        return False

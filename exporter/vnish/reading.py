@@ -7,6 +7,7 @@ hertz, times seconds, memory bytes, and shares of a whole are ratios from 0 to 1
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -45,12 +46,12 @@ class Chips:
     """
 
     numbers: tuple[str, ...]
-    hashrate: list[float | None]
-    temperature: list[float | None]
-    frequency: list[float | None]
-    voltage: list[float | None]
-    hardware_errors: list[float | None]
-    throttled: list[float | None]
+    hashrate: Sequence[float | None]
+    temperature: Sequence[float | None]
+    frequency: Sequence[float | None]
+    voltage: Sequence[float | None]
+    hardware_errors: Sequence[float | None]
+    throttled: Sequence[float | None]
     grade: tuple[str | None, ...]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import json
 import subprocess
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -80,8 +81,8 @@ class Device:
         self.steps: list[Step] = []
         self.digest_wanted = False
 
-    async def get_json(self, path: str, headers: Any = None) -> Any:
-        return decode(self.answers.get(path, b"<html></html>"))
+    async def get_json(self, path: str, headers: Any = None, decoder: Callable[[bytes], Any] = decode) -> Any:
+        return decoder(self.answers.get(path, b"<html></html>"))
 
     async def request(self, method: str, path: str, **_: Any) -> Any:
         raise AssertionError("only the CGI and logins go this way")

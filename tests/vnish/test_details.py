@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter import fields
+from exporter.simulator import api_v1
+from exporter.simulator.hardware import HARDWARE
+from exporter.simulator.miner import SimMiner
+from exporter.vnish.details import MAX_CHIPS, decode, details
+from exporter.vnish.reading import BoardDetail
+from tests.firmware import documents
+from tests.vnish.test_properties import conforming
+
+CHAINS = api_v1.chains(SimMiner("m", HARDWARE["l9"], 7, "account.m"))
+
+
+def plain(boards: list[BoardDetail]) -> list[tuple[Any, ...]]:
+    return [
+        (
+            board.number,
+            board.chips and [tuple(getattr(board.chips, name)) for name in board.chips.__slots__],
+            board.sensors,
+        )
+        for board in boards
+    ]
+
+
+def quick(answer: Any) -> bool:
+    return bool(answer) and not isinstance(answer[0], dict)
+
+
+@pytest.mark.parametrize("path", ["chains", "boards"])
+def test_what_the_firmware_sends_goes_the_quick_way(path: str) -> None:
+    body = json.dumps(CHAINS).encode()
+    assert quick(decode(body))
+    odd: Counter[str] = Counter()
+    assert plain(details(decode(body), path, 1e6, odd)) == plain(details(json.loads(body), path, 1e6, odd))
+    assert not odd
+
+
+@given(data=st.data(), version=st.sampled_from(["1.2.7", "1.3.4"]))
+@settings(max_examples=100)
+def test_both_ways_read_the_same(data: st.DataObject, version: str) -> None:
+    kinds = documents(version)
+    answer = data.draw(conforming(kinds["boards" if version == "1.3.4" else "chains"]))
+    body = json.dumps(answer).encode()
+    slow: Counter[str] = Counter()
+    read = plain(details(decode(body), "chains", 1e6, Counter()))
+    assert read == plain(details(fields.decode(body), "chains", 1e6, slow))
+
+
+@pytest.mark.parametrize("wrong", ["51", True, None, [], {}, -1e999, 10**400])
+@pytest.mark.parametrize("key", ["hr", "temp", "freq", "errs", "volt"])
+def test_one_wrong_figure_costs_that_figure_alone(key: str, wrong: Any) -> None:
+    answer = json.loads(json.dumps(CHAINS))
+    answer[1]["chips"][3][key] = wrong
+    odd: Counter[str] = Counter()
+    body = json.dumps(answer).encode()
+    assert not quick(decode(body))
+    boards = plain(details(decode(body), "chains", 1e6, odd))
+    expected = plain(details(CHAINS, "chains", 1e6, Counter()))
+    column = 1 + ["hr", "temp", "freq", "volt", "errs"].index(key)
+    assert boards[1][1][column][3] is None
+    boards[1][1][column] = expected[1][1][column]
+    assert boards == expected
+    assert odd == ({} if wrong is None else {"chips[]": 1})
+
+
+def test_more_chips_than_any_board_has_are_left_out() -> None:
+    chip = CHAINS[0]["chips"][0]
+    body = json.dumps([{"id": 1, "chips": [{**chip, "id": n} for n in range(MAX_CHIPS + 1)]}]).encode()
+    [board] = details(decode(body), "chains", 1e6, Counter())
+    assert board.chips
+    assert len(board.chips.numbers) == MAX_CHIPS
