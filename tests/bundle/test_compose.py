@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -55,6 +56,11 @@ def test_secrets_are_where_their_readers_look() -> None:
     alertmanager = (ROOT / "alertmanager/alertmanager.yml").read_text()
     for name in SERVICES["alertmanager"]["secrets"]:
         assert f"/run/secrets/{name}" in alertmanager
+    example = (ROOT / "config.example.yaml").read_text()
+    for name in SERVICES["exporter"]["secrets"]:
+        assert f"/run/secrets/{name}" in example
+    for name in SERVICES["exporter"]["environment"]:
+        assert f"${{{name}}}" in example
     declared = yaml.safe_load(COMPOSE.read_text())["secrets"]
     assert {name for service in SERVICES.values() for name in service.get("secrets", [])} == set(declared)
     assert all(secret.keys() == {"environment"} for secret in declared.values())
@@ -73,6 +79,21 @@ def test_the_demos_configuration_is_the_simulators() -> None:
     simulation = Simulation(mixed_fleet(12), port=MINER_PORT, pool_port=POOL_PORT)
     written = yaml.safe_load((ROOT / "config.demo.yaml").read_text())
     assert written == demo_configuration(simulation)
+
+
+def test_the_example_for_compose_is_good_too(tmp_path: Path) -> None:
+    lines = (ROOT / "config.example.yaml").read_text().splitlines()
+    lines.remove('  base_url: "http://localhost:3000"')
+    key = tmp_path / "key"
+    key.write_text("secret")
+    (tmp_path / "config.yaml").write_text(
+        "\n".join(re.sub(r"^  # (base_url|api_key_file):", r"  \1:", line) for line in lines).replace(
+            "/run/secrets/pool_api_key", str(key)
+        )
+    )
+    environ = {"PROHASHING_SERVER_HOST": "relay", "PROHASHING_SERVER_PORT": "3000"}
+    [settings] = load(tmp_path / "config.yaml", environ).pools.values()
+    assert settings.model_dump()["base_url"] == "http://relay:3000"
 
 
 def test_both_example_configurations_are_good() -> None:
