@@ -4,8 +4,9 @@ Source of every field: the OpenAPI document the firmware serves at ``/docs/api-d
 the unit that ``hr_measure`` of ``/info`` names, powers in W, chain voltages in mV, frequencies in MHz,
 temperatures in °C, shares in percent, ``ping`` in ms, memory in KiB.
 
-``/info``, ``/model`` and ``/perf-summary`` change rarely and the control board is weak: they are kept for
-some minutes, and read again when the miner has restarted.
+The control board is weak, and only ``/summary`` and the chips are news each time. The rest is kept: who the
+miner is for some minutes, its settings and ``/status`` for one; all is read again when the miner has
+restarted, and ``/status`` when the state in the summary is another.
 """
 
 from __future__ import annotations
@@ -38,17 +39,19 @@ from exporter.vnish.reading import (
 
 BASE = "/api/v1"
 KEPT_SECONDS = 300.0
-PRESET_KEPT_SECONDS = 60.0
+# The preset, and what a person does at the miner: finding it, asking for a restart.
+SETTINGS_KEPT_SECONDS = 60.0
 _POOL_TYPES = ("UserPool", "DevFee", "Refund", "HotelFee")
 _ALGORITHMS = ("scrypt", "sha256d")
 
 
 @dataclass(slots=True)
 class _Kept:
-    """An answer that stays true for a while."""
+    """An answer that stays true for a while; *up* is ``None`` if this version has no such endpoint."""
 
     data: Any
     until: float
+    up: bool | None = True
 
 
 @dataclass(slots=True)
@@ -62,6 +65,7 @@ class ApiV1:
     chips: bool = True
     chips_interval: float = 0.0
     _kept: dict[str, _Kept] = field(default_factory=dict)
+    _state: str | None = None
     _state_seconds: float | None = None
     _info_read_at: float = 0.0
     # Where the chips are: "chains", "boards" or "chips"; empty if nowhere.
@@ -86,16 +90,19 @@ class ApiV1:
         reading.endpoints["summary"] = True
         summary = Fields(data, "summary", odd).object("miner")
 
-        status = await self._optional(client, reading, "status")
-        if isinstance(status, dict):
-            _status(reading, Fields(status, "status", odd))
-        if reading.state is None:
-            _status(reading, summary.object("miner_status"))
-        if self._has_restarted(reading):
+        _state(reading, summary.object("miner_status"))
+        if reading.state is not None and self._has_restarted(reading):
             # Its firmware and settings may be others now.
             self.forget()
             info = Fields(await self._info(client), "info", odd)
             reading.identity = identity(info)
+        if reading.state is None or reading.state != self._state:
+            # Without a mining process only the web server knows the state.
+            self._kept.pop("status", None)
+        status = await self._kept_optional(client, reading, "status", SETTINGS_KEPT_SECONDS)
+        if isinstance(status, dict):
+            _status(reading, Fields(status, "status", odd))
+        self._state = reading.state
 
         scale = units.hashes_per_measure(
             info.text("hr_measure"), reading.identity.model, reading.identity.algorithm
@@ -111,7 +118,7 @@ class ApiV1:
             chain = Fields(model, "model", odd).object("chain")
             reading.boards_expected = chain.number("num_chains")
             reading.chips_expected = chain.number("chips_per_chain")
-        perf = await self._kept_optional(client, reading, "perf-summary", PRESET_KEPT_SECONDS)
+        perf = await self._kept_optional(client, reading, "perf-summary", SETTINGS_KEPT_SECONDS)
         if isinstance(perf, dict):
             reading.preset = _preset(Fields(perf, "perf-summary", odd))
         if self.boards:
@@ -178,11 +185,13 @@ class ApiV1:
         kept = self._kept.get(name)
         if kept is None or kept.until <= self.clock():
             data = await self._optional(client, reading, name)
+            up = reading.endpoints.get(name)
             # What this version does not have is not asked for again until something changes.
-            absent = data is None and reading.endpoints.get(name) is not False
-            self._kept[name] = kept = _Kept(data, self.clock() + (KEPT_SECONDS if absent else seconds))
-        elif kept.data is not None:
-            reading.endpoints[name] = True
+            # A failure is not repeated at once either: the board may be busy.
+            until = KEPT_SECONDS if up is None else seconds if up else SETTINGS_KEPT_SECONDS
+            self._kept[name] = kept = _Kept(data, self.clock() + until, up)
+        elif kept.up is not None:
+            reading.endpoints[name] = kept.up
         return kept.data
 
     async def _optional(
@@ -234,12 +243,19 @@ def _algorithm(info: Fields, model: str | None) -> str:
     return "sha256d" if measure == "GH/s" else units.algorithm_of(model)
 
 
+def _state(reading: MinerReading, status: Fields) -> None:
+    """What ``/status`` and the summary both tell; the first to tell is believed."""
+    if reading.state is None:
+        reading.state = status.choice("miner_state", catalogue.MINER_STATES)
+        reading.state_seconds = status.number("miner_state_time")
+    if reading.failure_code is None:
+        reading.failure_code = status.number("failure_code")
+    if reading.throttle is None:
+        reading.throttle = _over(status.number("throttled"), 100)
+
+
 def _status(reading: MinerReading, status: Fields) -> None:
-    reading.state = status.choice("miner_state", catalogue.MINER_STATES)
-    reading.state_seconds = status.number("miner_state_time")
-    reading.failure_code = status.number("failure_code")
-    throttled = status.number("throttled")
-    reading.throttle = _over(throttled, 100)
+    _state(reading, status)
     reading.restart_required = status.flag("restart_required")
     reading.reboot_required = status.flag("reboot_required")
     reading.locating = status.flag("find_miner")

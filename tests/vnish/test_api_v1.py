@@ -128,6 +128,18 @@ FACTORY: dict[str, Any] = {
     "psu_serial": None,
     "chains": [{"id": 1, "board_model": "L9BB", "serial": "B1", "chip_bin": 2}],
 }
+
+
+def in_state(state: str, seconds: float, **more: Any) -> dict[str, Any]:
+    """The summary of a miner in a state."""
+    return {
+        "miner": {
+            **SUMMARY["miner"],
+            "miner_status": {"miner_state": state, "miner_state_time": seconds, **more},
+        }
+    }
+
+
 HTML = "<!doctype html><html></html>"
 
 
@@ -189,7 +201,7 @@ async def test_every_field_in_base_units(dialect: ApiV1, outgoing: Outgoing) -> 
     assert reading.hardware_error_ratio == 0.005
     assert reading.hardware_errors == 12
     assert (reading.restarts, reading.found_blocks, reading.best_share) == (3, 1, 198441277)
-    assert (reading.state, reading.state_seconds, reading.throttle) == ("mining", 3565, 0.8)
+    assert (reading.state, reading.state_seconds, reading.throttle) == ("mining", 3564, 0.8)
     assert (reading.locating, reading.restart_required, reading.reboot_required) == (True, False, True)
     assert reading.uptime == 86400 + 3 * 3600 + 58 * 60
     assert (reading.memory_total, reading.memory_free) == (233712 * 1024, 173956 * 1024)
@@ -278,7 +290,7 @@ async def test_what_this_version_does_not_have_is_not_asked_for_each_time(
     assert "model" not in reading.endpoints
     assert reading.boards_expected is None
     _, asked = await read(dialect, outgoing, model=HTML, perf=HTML)
-    assert asked == ["summary", "status"]
+    assert asked == ["summary"]
     clock.advance(301)
     _, asked = await read(dialect, outgoing)
     assert asked == ["info", "summary", "status", "model", "perf-summary", "chains/factory-info"]
@@ -289,13 +301,56 @@ async def test_what_changes_rarely_is_kept_and_read_again_after_a_restart(
 ) -> None:
     await read(dialect, outgoing)
     clock.advance(30)
-    reading, asked = await read(dialect, outgoing, status={**STATUS, "miner_state_time": 3595})
-    assert asked == ["summary", "status"]
+    reading, asked = await read(dialect, outgoing, summary=in_state("mining", 3594))
+    assert asked == ["summary"]
+    assert reading.state_seconds == 3594
     assert reading.uptime == 86400 + 3 * 3600 + 58 * 60 + 30
     newer = {**INFO, "fw_version": "1.3.4"}
-    reading, asked = await read(dialect, outgoing, info=newer, status={**STATUS, "miner_state_time": 2})
-    assert asked == ["summary", "status", "info", "model", "perf-summary", "chains/factory-info"]
+    reading, asked = await read(dialect, outgoing, info=newer, summary=in_state("mining", 2))
+    assert asked == ["summary", "info", "status", "model", "perf-summary", "chains/factory-info"]
     assert reading.identity.firmware_version == "1.3.4"
+
+
+async def test_the_status_is_asked_again_after_a_minute_and_when_the_state_is_another(
+    dialect: ApiV1, outgoing: Outgoing, clock: FakeClock
+) -> None:
+    reading, _ = await read(dialect, outgoing)
+    assert reading.reboot_required is True
+    rebooted = {**STATUS, "reboot_required": False, "throttled": 50}
+    reading, asked = await read(dialect, outgoing, summary=in_state("mining", 3565), status=rebooted)
+    assert (reading.reboot_required, asked) == (True, ["summary"])
+    assert reading.endpoints["status"] is True
+    clock.advance(61)
+    reading, asked = await read(dialect, outgoing, summary=in_state("mining", 3630), status=rebooted)
+    assert (reading.reboot_required, reading.throttle) == (False, 0.5)
+    assert "status" in asked
+    failed = in_state("failure", 3631, failure_code=1002)
+    reading, asked = await read(dialect, outgoing, summary=failed, status=STATUS)
+    assert (reading.state, reading.failure_code, reading.reboot_required) == ("failure", 1002, True)
+    assert asked == ["summary", "status"]
+
+
+async def test_without_a_mining_process_the_status_is_asked_each_time(
+    dialect: ApiV1, outgoing: Outgoing
+) -> None:
+    for state in ("stopped", "stopped", "failure"):
+        status = {"miner_state": state, "miner_state_time": 7}
+        reading, asked = await read(dialect, outgoing, summary={}, status=status)
+        assert (reading.state, reading.state_seconds) == (state, 7)
+        assert "status" in asked
+
+
+async def test_what_failed_is_left_alone_for_a_minute_and_seen_to_have_failed(
+    dialect: ApiV1, outgoing: Outgoing, clock: FakeClock
+) -> None:
+    for _ in range(2):
+        reading, asked = await read(dialect, outgoing, factory=500)
+        assert reading.endpoints["chains/factory-info"] is False
+    assert asked == ["summary"]
+    clock.advance(61)
+    reading, asked = await read(dialect, outgoing)
+    assert reading.endpoints["chains/factory-info"] is True
+    assert "model" not in asked, "kept for longer"
 
 
 async def test_a_part_that_fails_leaves_the_rest(dialect: ApiV1, outgoing: Outgoing) -> None:
@@ -339,9 +394,9 @@ async def test_a_white_label_is_a_vnish_miner(dialect: ApiV1, outgoing: Outgoing
 
 
 async def test_unknown_words_are_kept_and_counted(dialect: ApiV1, outgoing: Outgoing) -> None:
-    reading, _ = await read(dialect, outgoing, status={**STATUS, "miner_state": "defrosting"})
+    reading, _ = await read(dialect, outgoing, summary=in_state("defrosting", 1))
     assert reading.state == "defrosting"
-    assert reading.unexpected == {"status.miner_state": 1}
+    assert reading.unexpected == {"summary.miner.miner_status.miner_state": 1}
 
 
 async def test_wrong_types_are_absent_and_counted(dialect: ApiV1, outgoing: Outgoing) -> None:
