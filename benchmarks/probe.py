@@ -113,9 +113,8 @@ async def child(*arguments: str) -> asyncio.subprocess.Process:
     )
 
 
-async def measure(miners: int, rounds: int, *, chips: bool) -> None:
-    """Compare and print."""
-    directory = Path(tempfile.mkdtemp(prefix="minefleet-bench-"))
+async def measure(miners: int, rounds: int, directory: Path, *, chips: bool) -> None:
+    """Compare and print; *directory* is for the exporter's configuration."""
     flags = ["--chips"] if chips else []
     simulator = await child("--simulate", str(directory), "--miners", str(miners), *flags)
     assert simulator.stdout
@@ -239,7 +238,8 @@ def main() -> None:
     elif arguments.floor:
         asyncio.run(floor(arguments.floor, arguments.rounds, chips=arguments.chips))
     else:
-        asyncio.run(measure(arguments.miners, arguments.rounds, chips=arguments.chips))
+        with tempfile.TemporaryDirectory(prefix="minefleet-bench-") as directory:
+            asyncio.run(measure(arguments.miners, arguments.rounds, Path(directory), chips=arguments.chips))
 
 
 if __name__ == "__main__":
