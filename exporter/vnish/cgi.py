@@ -37,11 +37,12 @@ DEFAULT_PASSWORD = "root"  # noqa: S105 - the maker's, printed on the box
 KEPT_SECONDS = 300.0
 _TYPE = re.compile(r"(.*?)\s*\((\w+)\s+([^)]+)\)\s*")
 _REPAIRS = (
-    # What these pages are known to do: bare assignments in lists, commas too many, commas too few.
-    (re.compile(r",?\s*\b[A-Za-z_]\w*=[^,\]}\s]*"), ""),
-    (re.compile(r",(\s*[}\]])"), r"\1"),
-    (re.compile(r"([}\]\"0-9])(\s*\n\s*)(\")"), r"\1,\2\3"),
-    (re.compile(r"\}(\s*)\{"), r"},\1{"),
+    # What these pages are known to do: bare assignments in lists, commas too many, commas too few. Possessive,
+    # and each run of blanks entered at one place only: a hostile page must not be able to make them slow.
+    (re.compile(r",?(?<!\s)\s*+\b[A-Za-z_]\w*+=[^,\]}\s]*+"), ""),
+    (re.compile(r",(\s*+[}\]])"), r"\1"),
+    (re.compile(r"([}\]\"0-9])([^\S\n]*+\n\s*+)(\")"), r"\1,\2\3"),
+    (re.compile(r"\}(\s*+)\{"), r"},\1{"),
 )
 _STATUSES = {"alive": "working", "dead": "offline", "disabled": "disabled", "rejecting": "rejecting"}
 

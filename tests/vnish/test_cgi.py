@@ -25,3 +25,13 @@ def test_pages_broken_in_a_known_way_are_read(text: str, expected: object) -> No
 def test_other_text_is_not_json(text: str) -> None:
     with pytest.raises(ProbeError):
         lenient(text.encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{" + " " * 200_000 + "!", "{" + "\n" * 200_000 + "!", '{"a": 1' + "\n" * 200_000 + "!", "a" * 200_000],
+)
+def test_no_page_takes_long_to_mend(text: str) -> None:
+    # Quadratic work on these would be hours; the test would not end.
+    with pytest.raises(ProbeError):
+        lenient(text.encode())
