@@ -83,6 +83,7 @@ def inhibited(source: str, target: str) -> bool:
     [
         ("MinefleetExporterDown", "MinefleetMinerOffline", True),
         ("MinefleetExporterDown", "MinefleetPoolDown", True),
+        ("MinefleetExporterDown", "MinefleetScrapeFailing", True),
         ("MinefleetMinerOffline", "MinefleetMinerHashrateDrop", True),
         ("MinefleetMinerNotMining", "MinefleetMinerBoardDown", True),
         ("MinefleetMinerBoardDown", "MinefleetMinerHashrateDrop", True),
