@@ -248,13 +248,17 @@ def _block(
     return _block_form(metric, prefix, first, rest) % tuple(_encode(values)[1:-1].split(b","))
 
 
-@lru_cache(maxsize=2048)
+# Some twenty forms are a model's; a device that renumbers its chips each time can fill no more than this.
+_MOST_BLOCKS = 256
+
+
+@lru_cache(maxsize=_MOST_BLOCKS)
 def _block_form(metric: Metric, prefix: str, first: str, rest: tuple[tuple[str, ...], ...]) -> bytes:
     starts = [_start(metric, prefix, (first, *labels)) for labels in zip(*rest, strict=True)]
     return "".join(start.replace("%", "%%") + "%b\n" for start in starts).encode()
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=_MOST_BLOCKS)
 def _even_block(
     metric: Metric, prefix: str, first: str, rest: tuple[tuple[str, ...], ...], value: float
 ) -> bytes:

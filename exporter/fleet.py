@@ -158,9 +158,7 @@ class Fleet:
             miner.ca_file,
             miner.fingerprint,
             self.config.breaker(MODULE),
-            fleet.model_dump_json(
-                exclude={"miners", "miner_ips", "poll_interval_seconds", "timeout_seconds"}
-            ),
+            fleet.model_dump_json(exclude={"miners", "miner_ips", "poll_interval_seconds"}),
         )
         reader = self._previous.get(key) or self._miner_reader(miner.instance, miner, endpoint)
         self.readers[key] = reader
@@ -214,6 +212,7 @@ class Fleet:
             clock=self._clock,
             reuse_seconds=fleet.min_interval_seconds,
             reuse_failure_seconds=fleet.min_interval_seconds,
+            most_seconds=fleet.timeout_seconds,
         )
 
     def _add_pool(self, module: str, settings: PoolSettings, environ: Mapping[str, str]) -> None:
@@ -250,6 +249,7 @@ class Fleet:
             clock=self._clock,
             reuse_seconds=settings.sync_interval_seconds,
             reuse_failure_seconds=self.config.fleet.min_interval_seconds,
+            most_seconds=self.config.fleet.timeout_seconds,
             budget=budget,
             max_age=max_age,
             wall_clock=self._wall_clock,

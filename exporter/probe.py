@@ -30,6 +30,9 @@ from exporter.vnish import metrics as miner_metrics
 from exporter.vnish.reading import MinerReading
 
 _HOUR = 3600.0
+# A reading gets this long, however short the patience of who asks for it: three impatient callers must not
+# open the breaker of a healthy miner for everybody.
+_LEAST_SECONDS = 2.0
 log = structlog.get_logger("probe")
 # Asked first for what would be written at every scrape: it is quicker to say no.
 _stdlib_log = logging.getLogger("probe")
@@ -98,7 +101,8 @@ class Reader(Generic[R]):
     """Asks one target, at most once at a time, through its breaker.
 
     ``open_client(deadline)`` gives a client for one read; ``read`` is the source. A look younger than
-    ``reuse_seconds`` (``reuse_failure_seconds`` if it failed) is given again.
+    ``reuse_seconds`` (``reuse_failure_seconds`` if it failed) is given again. No reading may take more than
+    ``most_seconds``.
     """
 
     series = MINER_SERIES
@@ -113,6 +117,7 @@ class Reader(Generic[R]):
         clock: Callable[[], float],
         reuse_seconds: float,
         reuse_failure_seconds: float,
+        most_seconds: float = _LEAST_SECONDS,
     ) -> None:
         self.name = name
         self.breaker = breaker
@@ -125,6 +130,7 @@ class Reader(Generic[R]):
         self._clock = clock
         self._reuse_seconds = reuse_seconds
         self._reuse_failure_seconds = reuse_failure_seconds
+        self._least_seconds = min(_LEAST_SECONDS, most_seconds)
         self._flight: _Flight[R] | None = None
         self._reported_up: bool | None = None
 
@@ -145,16 +151,18 @@ class Reader(Generic[R]):
             return self.last
         flight = self._flight
         if flight is None:
-            flight = self._flight = _Flight(asyncio.create_task(self._take_off(deadline)))
-            # Its own deadline ends it; waiting with a second timeout would race with that one.
-            deadline = float("inf")
+            end = max(deadline, self._clock() + self._least_seconds)
+            flight = self._flight = _Flight(asyncio.create_task(self._take_off(end)))
+            if end == deadline:
+                # Its own deadline ends it; waiting with a second timeout would race with that one.
+                deadline = float("inf")
         flight.waiters += 1
         try:
             limit = None if deadline == float("inf") else max(0.0, deadline - self._clock())
             async with asyncio.timeout(limit):
                 return await asyncio.shield(flight.task)
         except TimeoutError:
-            problem = ProbeError(Reason.TIMEOUT, "a reading begun for another scrape is still under way")
+            problem = ProbeError(Reason.TIMEOUT, "the reading under way takes longer than this scrape waits")
             return Look(self._clock(), error=problem)
         except asyncio.CancelledError:
             if flight.waiters == 1:

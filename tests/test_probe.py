@@ -144,6 +144,25 @@ async def test_a_joined_reading_does_not_hold_a_shorter_deadline_up(clock: FakeC
     assert (await first).up
 
 
+async def test_the_impatient_do_not_open_the_breaker_of_a_healthy_miner(clock: FakeClock) -> None:
+    source = Source()
+    reader = make(source, clock)
+    deadlines = []
+    open_client = reader.open_client
+    reader.open_client = lambda deadline: deadlines.append(deadline) or open_client(deadline)  # type: ignore[func-returns-value]
+    for _ in range(4):
+        look = await reader.look(clock() + 0.001)
+        assert look.error
+        assert look.error.reason is Reason.TIMEOUT
+    assert source.asked == 1
+    assert deadlines == [clock() + 2]
+    patient = asyncio.create_task(reader.look(clock() + 10))
+    await settle()
+    source.gate.set()
+    assert (await patient).up
+    assert reader.breaker.state is State.CLOSED
+
+
 async def test_failures_open_the_breaker_and_then_nothing_is_asked(clock: FakeClock) -> None:
     source = Source(error=ProbeError(Reason.TIMEOUT, "late"))
     source.gate.set()

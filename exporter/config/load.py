@@ -7,12 +7,14 @@ are never among the last.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from exporter.config.base import FromEnvironment
 from exporter.config.schema import MODULE, Config, Root
 from exporter.config.yaml import Document, KeyPath, parse
 from exporter.http import Endpoint
@@ -88,10 +90,14 @@ class _Checker:
     def _moved(self, data: dict[str, Any]) -> list[str]:
         notes = []
         for path, note in _MOVED.items():
-            parent = data
+            parent: Any = data
             for key in path[:-1]:
                 inner = parent.get(key)
-                parent[key] = parent = dict(inner) if isinstance(inner, dict) else {}
+                if not isinstance(inner, dict):
+                    # Absent, or of another type: the section's own fault, if any.
+                    parent = {}
+                    break
+                parent[key] = parent = dict(inner)
             if path[-1] in parent:
                 del parent[path[-1]]
                 notes.append(f"{self._where(path)}: {note}")
@@ -120,7 +126,7 @@ class _Checker:
             # A key that is itself wrong is reported once, not again for each type it could have had.
             for fault in error.errors(include_url=False):
                 path: KeyPath = (*base, *fault["loc"])
-                self._fault(path, _words(fault, model, fault["loc"], self._known(base)))
+                self._fault(path, _words(fault, model, path, len(base), self._known(base)))
             return None
 
     def _known(self, base: KeyPath) -> tuple[str, ...]:
@@ -212,8 +218,9 @@ _EXPECTED = {
 _BOUNDS = {"gt": "above", "ge": "of at least", "lt": "below", "le": "of at most"}
 
 
-def _words(fault: Any, model: type[BaseModel], loc: tuple[Any, ...], more: tuple[str, ...]) -> str:
-    """One of the library's faults in the words of this project."""
+def _words(fault: Any, model: type[BaseModel], path: KeyPath, depth: int, more: tuple[str, ...]) -> str:
+    """One of the library's faults in the words of this project; *model* is *depth* keys below the root."""
+    loc = path[depth:]
     kind, context, value = fault["type"], fault.get("ctx", {}), fault["input"]
     if kind == "extra_forbidden":
         siblings = [*_keys_at(model, loc[:-1]), *(more if len(loc) == 1 else ())]
@@ -222,21 +229,26 @@ def _words(fault: Any, model: type[BaseModel], loc: tuple[Any, ...], more: tuple
         return "expected a value, found none"
     if kind == "value_error":
         text = str(context["error"])
-        return text if "found" in text or ";" in text else f"{text}{_found(value, loc)}"
+        return text if "found" in text or ";" in text else f"{text}{_found(value, path)}"
     if kind == "literal_error":
-        return f"expected {context['expected']}{_found(value, loc)}"
+        return f"expected {context['expected']}{_found(value, path)}"
     if kind in ("string_too_short", "string_too_long"):
-        return f"expected text of 1 to 128 characters{_found(value, loc)}"
+        return f"expected text of 1 to 128 characters{_found(value, path)}"
     bounds = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
     if kind in bounds:
         limit = bounds[kind]
-        return f"expected a number {_BOUNDS[limit]} {context[limit]:g}{_found(value, loc)}"
-    return f"{_EXPECTED.get(kind, 'expected another value')}{_found(value, loc)}"
+        return f"expected a number {_BOUNDS[limit]} {context[limit]:g}{_found(value, path)}"
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        return f"{_EXPECTED[kind]}, found {_kind(value)}"
+    return f"{_EXPECTED.get(kind, 'expected another value')}{_found(value, path)}"
 
 
 def _found(value: Any, loc: tuple[Any, ...]) -> str:
     if any(word in str(part).lower() for part in loc for word in _SECRET_WORDS):
         return ""
+    if isinstance(value, FromEnvironment) or (isinstance(value, str) and re.search("[@?]", value)):
+        # It may carry a secret: a key in a variable, a password in an address.
+        return ", found text that is not shown"
     if isinstance(value, bool | None):
         return f", found {_kind(value)}"
     if isinstance(value, str | int | float):

@@ -53,9 +53,10 @@ class Runtime:
             logs.configure(config.root.logging)
         except (ConfigError, OSError) as error:
             faults = error.faults if isinstance(error, ConfigError) else [f"logging.file: {error.strerror}"]
-            self.telemetry.reload_successful.set(0)
-            log.error("configuration not taken over", file=str(self.path), faults=faults)
-            return faults
+            return self._not_taken_over(faults)
+        except Exception as error:
+            log.exception("defect while reading the configuration")
+            return self._not_taken_over([f"{self.path}: could not be read: {type(error).__name__}"])
         if config.server != self.config.server:
             log.warning("a changed server section is used after a restart only")
         self.fleet = Fleet(
@@ -69,6 +70,11 @@ class Runtime:
         self._taken_over()
         log.info("configuration taken over", miners=len(self.fleet.miners), pools=len(self.fleet.pools))
         return []
+
+    def _not_taken_over(self, faults: list[str]) -> list[str]:
+        self.telemetry.reload_successful.set(0)
+        log.error("configuration not taken over", file=str(self.path), faults=faults)
+        return faults
 
     def _taken_over(self) -> None:
         self.telemetry.miners.set(len(self.fleet.miners))

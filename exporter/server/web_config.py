@@ -1,4 +1,4 @@
-"""``server.web_config_file``: TLS and passwords, in the file format of Prometheus' own components.
+"""``server.web_config_file``: TLS and passwords, two parts of the format of Prometheus' own components.
 
 tls_server_config: {cert_file: server.crt, key_file: server.key}
 basic_auth_users: {prometheus: $2b$12$...}    # bcrypt
@@ -10,6 +10,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import re
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from exporter.config.load import ConfigError
 from exporter.config.yaml import parse
+
+_BCRYPT = re.compile(r"\$2[abxy]?\$\d\d\$[./A-Za-z0-9]{53}", re.ASCII)
 
 
 class _Tls(BaseModel):
@@ -95,6 +98,13 @@ def load_web_config(path: Path | None) -> WebConfig:
             tls = parsed.tls_server_config
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             context.load_cert_chain(path.parent / tls.cert_file, path.parent / tls.key_file)
+        for user, hashed in parsed.basic_auth_users.items():
+            if not _BCRYPT.fullmatch(hashed):
+                raise ConfigError(
+                    [f"{path}: basic_auth_users.{user}: expected a bcrypt hash, such as $2b$10$..."]
+                )
+    except UnicodeDecodeError:
+        raise ConfigError([f"{path}: expected text in UTF-8, found other bytes"]) from None
     except OSError as error:
         raise ConfigError(
             [f"{path}: expected readable files, found {error.strerror or 'no certificate'}"]

@@ -22,7 +22,7 @@ from exporter.errors import ProbeError, Reason
 from exporter.fields import Fields, decode
 from exporter.http import Client
 from exporter.vnish.access import Access
-from exporter.vnish.details import MAX_CHIPS, details, part_number
+from exporter.vnish.details import MAX_SENSORS, details, part_number
 from exporter.vnish.details import decode as decode_details
 from exporter.vnish.reading import (
     Board,
@@ -402,7 +402,7 @@ def _range_or_sensors(chain: Fields, key: str) -> Range:
         return _range(chain.object(key))
     measured = [
         celsius
-        for sensor in chain.objects(f"{key}_sens", MAX_CHIPS)
+        for sensor in chain.objects(f"{key}_sens", MAX_SENSORS)
         if sensor.text("status") == "measure" and (celsius := sensor.number("temp"))
     ]
     return Range(min(measured), max(measured)) if measured else Range()

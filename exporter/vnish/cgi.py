@@ -37,8 +37,8 @@ DEFAULT_PASSWORD = "root"  # noqa: S105 - the maker's, printed on the box
 KEPT_SECONDS = 300.0
 _TYPE = re.compile(r"(.*?)\s*\((\w+)\s+([^)]+)\)\s*")
 _REPAIRS = (
-    # What these pages are known to do: bare assignments in lists, commas too many, commas too few. Possessive,
-    # and each run of blanks entered at one place only: a hostile page must not be able to make them slow.
+    # What these pages are known to do: bare assignments in lists, commas too many, commas too few. They are
+    # possessive, and enter a run of blanks at one place only: no page may make them slow.
     (re.compile(r",?(?<!\s)\s*+\b[A-Za-z_]\w*+=[^,\]}\s]*+"), ""),
     (re.compile(r",(\s*+[}\]])"), r"\1"),
     (re.compile(r"([}\]\"0-9])([^\S\n]*+\n\s*+)(\")"), r"\1,\2\3"),

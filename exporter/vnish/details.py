@@ -21,7 +21,10 @@ from exporter import catalogue, fields, units
 from exporter.fields import MAX_ITEMS, Fields
 from exporter.vnish.reading import BoardDetail, Chips, Sensor
 
-MAX_CHIPS = 1024
+# More than any board and any miner has, and few enough to bound a page.
+MAX_CHIPS = 512
+MAX_CHIPS_OF_MINER = 2048
+MAX_SENSORS = 64
 _NEWER = ("id", "hr", "temp", "freq", "errs", "grade", "volt", "throttled")
 # The names in /chips, whose chips have neither voltage nor throttling.
 _OLDER = ("id", "hashrate", "temp", "freq", "errors", "status", "volt", "throttled")
@@ -49,7 +52,7 @@ class _Sensor(Struct, gc=False):
 class _Board(Struct):
     id: float | None = None
     chips: Annotated[list[_Chip], Meta(max_length=MAX_CHIPS)] | None = None
-    sensors: Annotated[list[_Sensor], Meta(max_length=MAX_CHIPS)] | None = None
+    sensors: Annotated[list[_Sensor], Meta(max_length=MAX_SENSORS)] | None = None
 
 
 _decoder = Decoder(Annotated[list[_Board], Meta(max_length=MAX_ITEMS)])
@@ -70,9 +73,17 @@ def decode(body: bytes) -> Any:
 def details(answer: Any, path: str, scale: float, odd: Counter[str]) -> list[BoardDetail]:
     """The boards of an answer; *scale* is the hashes per second in one unit of its hashrates."""
     if isinstance(answer, list) and answer and isinstance(answer[0], _Board):
-        return [_checked(board, scale) for board in answer]
-    boards = answer.get("chains") if path == "chips" and isinstance(answer, dict) else answer
-    return [_board(board, scale, odd) for board in fields.items(boards, path, odd)]
+        found = [_checked(board, scale) for board in answer]
+    else:
+        boards = answer.get("chains") if path == "chips" and isinstance(answer, dict) else answer
+        found = [_board(board, scale, odd) for board in fields.items(boards, path, odd)]
+    count = 0
+    for board in found:
+        count += len(board.chips.numbers) if board.chips else 0
+        if count > MAX_CHIPS_OF_MINER:
+            board.chips = None
+            odd[f"{path}[].chips"] += 1
+    return found
 
 
 def part_number(value: float | None) -> str:
@@ -127,7 +138,7 @@ def _board(board: Fields, scale: float, odd: Counter[str]) -> BoardDetail:
                 sensor.number("board") or None,
                 sensor.number("chip") or None,
             )
-            for sensor in board.objects("sensors", MAX_CHIPS)
+            for sensor in board.objects("sensors", MAX_SENSORS)
             # The others have not measured yet, or are broken; their figures are no readings.
             if sensor.text("state") == "measure"
         ],

@@ -333,6 +333,21 @@ async def test_a_bad_reload_changes_nothing_and_says_why(
         assert value(await site.get("/metrics"), "minefleet_config_last_reload_successful") == 1
 
 
+async def test_a_defect_while_reloading_is_a_failed_reload(
+    tmp_path: Path, quiet_logs: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise KeyError("hunter2")
+
+    async with serve_site(tmp_path, [L9]) as site:
+        monkeypatch.setattr("exporter.server.runtime.load", broken)
+        async with site.client.post("/-/reload") as response:
+            assert response.status == 500
+            assert "hunter2" not in await response.text()
+        assert value(await site.get("/metrics"), "minefleet_config_last_reload_successful") == 0
+        assert value(await site.get("/probe?target=l9"), "vnish_up") == 1
+
+
 async def test_reload_is_a_post(tmp_path: Path) -> None:
     async with serve_site(tmp_path, [L9]) as site:
         assert "requires a POST request" in await site.get("/-/reload", 405)
@@ -362,8 +377,9 @@ def test_the_web_configuration_file(tmp_path: Path) -> None:
     from exporter.config.load import ConfigError
 
     path = tmp_path / "web.yml"
-    path.write_text("basic_auth_users: {ali: $2b$04$abc}")
-    assert load_web_config(path).users == {"ali": "$2b$04$abc"}
+    hashed = bcrypt.hashpw(b"open sesame", bcrypt.gensalt(4)).decode()
+    path.write_text(f"basic_auth_users: {{ali: {hashed}}}")
+    assert load_web_config(path).users == {"ali": hashed}
     assert load_web_config(None).users == {}
     for text, expected in (
         (
@@ -371,8 +387,10 @@ def test_the_web_configuration_file(tmp_path: Path) -> None:
             "basic_auth_user: expected tls_server_config or basic_auth_users",
         ),
         ("tls_server_config: {cert_file: a, key_file: b}", "expected readable files, found No such file"),
+        ("basic_auth_users: {ali: hunter2}", "basic_auth_users.ali: expected a bcrypt hash"),
+        ("\xff", "expected text in UTF-8"),
     ):
-        path.write_text(text)
+        path.write_text(text, "latin-1")
         with pytest.raises(ConfigError) as caught:
             load_web_config(path)
         assert expected in str(caught.value)

@@ -78,3 +78,15 @@ def test_more_chips_than_any_board_has_are_left_out() -> None:
     [board] = details(decode(body), "chains", 1e6, Counter())
     assert board.chips
     assert len(board.chips.numbers) == MAX_CHIPS
+
+
+@pytest.mark.parametrize("wrong", [0, "0"])
+def test_a_miner_of_more_chips_than_there_are_keeps_those_of_its_first_boards(wrong: Any) -> None:
+    chip = CHAINS[0]["chips"][0]
+    chips = [{**chip, "id": n} for n in range(MAX_CHIPS)]
+    chips[0]["errs"] = wrong
+    odd: Counter[str] = Counter()
+    body = json.dumps([{"id": n, "chips": chips} for n in range(8)]).encode()
+    boards = details(decode(body), "chains", 1e6, odd)
+    assert [board.number for board in boards if board.chips] == ["0", "1", "2", "3"]
+    assert odd["chains[].chips"] == 4
