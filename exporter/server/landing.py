@@ -19,7 +19,6 @@ from exporter import __version__
 from exporter import catalogue as c
 from exporter.exposition import Page
 from exporter.fleet import Fleet, Target
-from exporter.pools.reading import PoolReading
 from exporter.probe import Look
 from exporter.units import DAY, hashrate_text
 from exporter.vnish.reading import MinerReading
@@ -39,13 +38,19 @@ class _Row:
     page: Page | None
     why: str
     usd_per_day: float | None = None
+    # As the rules have it: the configured power stands in for a hashing miner that cannot tell.
+    power: float | None = None
 
 
 async def page(fleet: Fleet, clock: Callable[[], float], wall_clock: Callable[[], float]) -> str:
     """The page as HTML."""
     await _refresh(fleet, clock)
-    prices = _prices(fleet, wall_clock)
-    rows = sorted((_row(target, prices) for target in fleet.miners.values()), key=lambda row: row.rank)
+    prices = _prices(fleet)
+    # A scrape may be late; two missed ones mean that nothing is known now.
+    oldest = clock() - 2 * fleet.config.fleet.poll_interval_seconds
+    rows = sorted(
+        (_row(target, prices, oldest) for target in fleet.miners.values()), key=lambda row: row.rank
+    )
     template = Template(resources.files("exporter.server").joinpath("landing.html").read_text("utf-8"))
     return template.substitute(
         version=__version__,
@@ -72,24 +77,24 @@ async def _refresh(fleet: Fleet, clock: Callable[[], float]) -> None:
         await asyncio.wait(tasks, timeout=_PATIENCE_SECONDS)
 
 
-def _prices(fleet: Fleet, wall_clock: Callable[[], float]) -> dict[str, float]:
-    """USD per hash by algorithm, the best of the pools that are fresh."""
+def _prices(fleet: Fleet) -> dict[str, float]:
+    """USD per hash by algorithm, the best of the pools; those a pool's page does not show are no prices."""
     prices: dict[str, float] = {}
+    algorithm = c.MINING_POOL_USD.labels.index("algorithm")
     for target in fleet.pools.values():
-        good = target.reader.last_good
-        if good is None or not isinstance(good.reading, PoolReading):
+        if target.reader.last is None:
             continue
-        for one in good.reading.profitability:
-            max_age = target.static.value(c.THRESHOLD_POOL_DATA_AGE) or 0
-            if one.usd is not None and one.timestamp and wall_clock() - one.timestamp <= max_age:
-                prices[one.algorithm] = max(one.usd, prices.get(one.algorithm, 0.0))
+        for labels, usd in target.reader.page(target.reader.last).family(c.MINING_POOL_USD).items():
+            prices[labels[algorithm]] = max(usd, prices.get(labels[algorithm], usd))
     return prices
 
 
-def _row(target: Target, prices: dict[str, float]) -> _Row:
+def _row(target: Target, prices: dict[str, float], oldest: float) -> _Row:
     look: Look[MinerReading] | None = target.reader.last
     if look is None:
         return _Row(1, "unknown", target, None, "not asked yet")
+    if look.at < oldest:
+        return _Row(1, "unknown", target, None, "asked, and no answer yet")
     if look.error:
         return _Row(0, "down", target, None, str(look.error))
     samples = target.reader.page(look)
@@ -99,11 +104,14 @@ def _row(target: Target, prices: dict[str, float]) -> _Row:
     price = prices.get(reading.identity.algorithm or "")
     earning = rate * price * DAY if rate is not None and price is not None else None
     faults = _faults(target, reading, samples)
+    power = samples.value(c.POWER)
     if reading.state not in _HASHING:
-        return _Row(
-            2, "stopped", target, samples, ", ".join([reading.state or "state unknown", *faults]), earning
-        )
-    return _Row(3 if faults else 4, "warn" if faults else "ok", target, samples, ", ".join(faults), earning)
+        why = ", ".join([reading.state or "state unknown", *faults])
+        return _Row(2, "stopped", target, samples, why, earning, power or 0.0)
+    if power is None:
+        power = target.static.value(c.MINER_POWER_CONFIGURED)
+    rank, badge = (3, "warn") if faults else (4, "ok")
+    return _Row(rank, badge, target, samples, ", ".join(faults), earning, power)
 
 
 def _faults(target: Target, reading: MinerReading, samples: Page) -> list[str]:
@@ -133,17 +141,23 @@ def _faults(target: Target, reading: MinerReading, samples: Page) -> list[str]:
 def _tiles(fleet: Fleet, rows: list[_Row]) -> str:
     online = sum(row.page is not None for row in rows)
     pages = [row.page for row in rows if row.page is not None]
-    power = sum(page.value(c.POWER) or 0 for page in pages)
+    powers = [row.power for row in rows if row.page is not None]
+    power = sum(watts for watts in powers if watts is not None)
+    unknown = powers.count(None)
+    if not pages or unknown == len(pages):
+        known = "unknown"
+    else:
+        known = f"{power / 1000:.2f} kW" + (f" and {unknown} unknown" if unknown else "")
     tiles = [
         ("Online", f"{online} of {len(rows)}", "ok" if online == len(rows) else "down"),
         *((f"Hashrate, {name}", hashrate_text(rate), "") for name, rate in _rates(pages).items()),
-        ("Power", f"{power / 1000:.2f} kW" if pages else "unknown", ""),
+        ("Power", known, ""),
     ]
     earnings = [row.usd_per_day for row in rows if row.usd_per_day is not None]
     revenue = sum(earnings) if earnings else None
     tiles.append(("Earning a day", "no fresh price" if revenue is None else f"${revenue:,.2f}", ""))
     price = fleet.config.root.economics.electricity_usd_per_kwh
-    if price is not None and pages:
+    if price is not None and pages and not unknown:
         cost = power / 1000 * 24 * price
         tiles.append(("Electricity a day", f"${cost:,.2f}", ""))
         if revenue is not None:
@@ -178,12 +192,12 @@ def _html_row(row: _Row) -> str:
         model = info[c.MINER_INFO.labels.index("model")] if info else ""
         rate, nominal = page.value(c.HASHRATE), page.value(c.HASHRATE_NOMINAL)
         share = f" <small>{rate / nominal:.0%}</small>" if rate is not None and nominal else ""
-        hottest, power = page.value(c.CHIP_TEMPERATURE_MAX), page.value(c.POWER)
+        hottest, power = page.value(c.CHIP_TEMPERATURE_MAX), row.power
         cells += [
             escape(model),
             (escape(hashrate_text(rate)) if rate is not None else "") + share,
             f"{hottest:.0f} °C" if hottest is not None else "",
-            f"{power:,.0f} W" if power is not None else "",
+            f"{power:,.0f} W" if power else "",
             f"{power / rate * _joule_scale(rate):.3g} {_joule_unit(rate)}" if power and rate else "",
             f"${row.usd_per_day:,.2f}" if row.usd_per_day is not None else "",
         ]

@@ -434,6 +434,58 @@ async def test_the_landing_page_shows_the_fleet_worst_first(tmp_path: Path) -> N
         assert "board 2 failure" in text
 
 
+def _no_power(config: dict[str, Any]) -> None:
+    config["economics"] = {"electricity_usd_per_kwh": 0.1}
+    for miner in config["fleet"]["miners"]:
+        miner["power_watts"] = 3000 if miner["name"] == "l9" else None
+
+
+async def test_power_nobody_knows_is_no_zero_and_makes_no_margin(tmp_path: Path) -> None:
+    async with serve_site(tmp_path, [L9], edit=_no_power) as site:
+        tell_no_power(site, "l9")
+        text = await site.get("/")
+        assert "<b>3.00 kW</b>" in text, "as configured"
+        assert "<b>$7.20</b><span>Electricity a day" in text
+    async with serve_site(tmp_path, [L9, L7], edit=_no_power) as site:
+        tell_no_power(site, "l7")
+        text = await site.get("/")
+        assert re.search(r"<b>3\.\d\d kW and 1 unknown</b>", text)
+        assert "Earning a day" in text
+        assert "Electricity a day" not in text
+        assert "Margin a day" not in text
+
+
+def tell_no_power(site: Any, name: str) -> None:
+    host = site.simulation.miners[name]
+    real = host._open["summary"]
+
+    def summary(unlocked: bool) -> Any:
+        answer = real(unlocked)
+        answer["miner"] |= {"power_consumption": 0, "power_usage": 0}
+        return answer
+
+    host._open["summary"] = summary
+
+
+async def test_a_price_the_page_withholds_is_no_price(tmp_path: Path) -> None:
+    async with serve_site(tmp_path, [L9]) as site:
+        assert "no fresh price" not in await site.get("/")
+    async with serve_site(tmp_path, [L9]) as site:
+        site.runtime.fleet.pools["prohashing"].reader._wall_clock = lambda: 0.0
+        assert "no fresh price" in await site.get("/"), "dated ahead of the clock"
+
+
+async def test_a_miner_that_stopped_answering_long_ago_is_not_ok(tmp_path: Path, site_patience: None) -> None:
+    async with serve_site(tmp_path, [L9], timeout_seconds=30) as site:
+        assert ">ok</span>" in await site.get("/")
+        reader = site.runtime.fleet.miners["l9"].reader
+        reader.last.at -= 7200
+        await site.simulation.inject("l9", "hanging")
+        text = await site.get("/")
+        assert ">ok</span></td>" not in text
+        assert "asked, and no answer yet" in text
+
+
 async def test_a_name_with_signs_of_a_url_leads_to_its_own_probe(tmp_path: Path) -> None:
     def rename(config: dict[str, Any]) -> None:
         config["fleet"]["miners"][0]["name"] = "barn 1 & <2> #3"
