@@ -29,9 +29,9 @@ GROUPS = (
     (
         "The fleet's configuration, to join with",
         "On the same page as what it is joined with: `on (job, instance)`.",
-        r"minefleet_(threshold_|electricity_|miner_)",
+        r"minefleet_(threshold_|electricity_|miner_|pool_match)",
     ),
-    ("The exporter itself", "On `/metrics`.", r"minefleet_(?!threshold_|electricity_|miner_)"),
+    ("The exporter itself", "On `/metrics`.", r"minefleet_(?!threshold_|electricity_|miner_|pool_match)"),
 )
 
 

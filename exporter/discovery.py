@@ -1,7 +1,8 @@
 """Find VNish miners in a network: who listens, and what he says he is.
 
 Only addresses inside ``fleet.allowed_networks`` are touched, with a bounded number at once, by the same
-client and address policy as every probe. No password is offered to anybody.
+client and address policy as every probe. Who asks for HTTP Digest, as firmware 3.9 does, gets the maker's
+default password; no other is offered to anybody.
 """
 
 from __future__ import annotations
@@ -119,17 +120,18 @@ async def _listens(host: str, port: int, seconds: float) -> bool:
 
 def configuration(found: Sequence[Found]) -> dict[str, Any]:
     """A ``fleet`` section for the configuration file."""
-    miners = []
+    miners: list[dict[str, str]] = []
+    taken: set[str] = set()
     for one in found:
         row = one.row()
         name = row["hostname"] if row["hostname"] not in ("", "antminer", "antMiner") else ""
-        entry = {"address": row["address"], "name": name or row["mac"].replace(":", "") or row["address"]}
-        miners.append(entry)
-    taken: dict[str, int] = {}
-    for entry in miners:
-        count = taken[entry["name"]] = taken.get(entry["name"], 0) + 1
-        if count > 1:
-            entry["name"] += f"-{count}"
+        name = wanted = name or row["mac"].replace(":", "") or row["address"]
+        count = 1
+        while name in taken:
+            count += 1
+            name = f"{wanted[:120]}-{count}"
+        taken.add(name)
+        miners.append({"address": row["address"], "name": name})
     return {"fleet": {"miners": miners}}
 
 

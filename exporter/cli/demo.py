@@ -36,7 +36,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--miners", type=_count, default=12, metavar="N", help="how many (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same fleet")
-    parser.add_argument("--speed", type=float, default=1.0, help="how much faster the miners' time runs")
+    parser.add_argument("--speed", type=_speed, default=1.0, help="how much faster the miners' time runs")
     parser.add_argument("--scenario", type=Path, metavar="FILE", help="a YAML list of what goes wrong when")
     parser.add_argument(
         "--stack",
@@ -62,6 +62,13 @@ def run(arguments: argparse.Namespace) -> int:
     except (StackError, UnknownFaultError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
+
+
+def _speed(text: str) -> float:
+    speed = float(text)
+    if not 0 < speed <= 1000:
+        raise ValueError
+    return speed
 
 
 async def _demo(arguments: argparse.Namespace) -> int:
@@ -206,7 +213,7 @@ def _guide(simulation: Simulation, *, with_stack: bool, alone: bool) -> str:
     ]
     if with_stack:
         lines.append(
-            "and within a minute its alert is printed here, as Slack would get it. Plug it in again:"
+            "and within two minutes its alert is printed here, as Slack would get it. Plug it in again:"
         )
     else:
         lines.append("Plug it in again:")

@@ -35,6 +35,9 @@ _ADVICE = {
     Reason.CIRCUIT_OPEN: "Wait for the breaker.",
 }
 
+# States that lead to mining.
+_ON_THE_WAY = ("initializing", "starting", "restarting", "auto-tuning")
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -138,10 +141,19 @@ async def _miner(fleet: Fleet, target: Target, config: Config) -> AsyncIterator[
             "A firmware nobody has seen yet; please report it.",
         )
     state = reading.state or "unknown"
-    mining = state in ("mining", "auto-tuning") or (reading.state is None and reading.hashrate)
-    yield Check(
-        "state", "ok" if mining else "warning", state, "" if mining else "It answers, but does not mine."
-    )
+    if reading.hashrate and state in ("mining", "auto-tuning", "unknown"):
+        yield Check("state", "ok", state)
+    elif state in _ON_THE_WAY:
+        yield Check("state", "warning", state, "It does not mine yet; look again in some minutes.")
+    elif reading.hashrate is None:
+        yield Check(
+            "state",
+            "failed",
+            f"{state}, and no hashrate",
+            "Its mining process may be dead: restart mining, and look at its log.",
+        )
+    else:
+        yield Check("state", "failed", state, "It answers, but does not mine: look at its log.")
 
 
 def _login(reading: MinerReading) -> Check:

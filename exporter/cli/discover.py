@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 import sys
 
 import yaml
@@ -47,14 +48,30 @@ def run(arguments: argparse.Namespace) -> int:
     found = asyncio.run(_scan(arguments, config, hosts))
     found.sort(key=lambda one: (one.endpoint.address is None, int(one.endpoint.address or 0)))
     if arguments.yaml:
-        print(yaml.safe_dump(configuration(found), sort_keys=False), end="")
+        print(_dump(configuration(found)), end="")
     elif arguments.file_sd:
-        print(yaml.safe_dump(file_sd(found, arguments.file_sd), sort_keys=False), end="")
+        print(_dump(file_sd(found, arguments.file_sd)), end="")
     elif arguments.json:
         print_json([one.row() for one in found])
     else:
         _print_table(found, len(hosts))
     return 0 if found else 1
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what devices say: a hostname such as ``124e567`` is a number to many a parser."""
+
+
+_Dumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style=None if re.fullmatch("[a-z_]+", text) else '"'
+    ),
+)
+
+
+def _dump(data: object) -> str:
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=200)
 
 
 async def _scan(arguments: argparse.Namespace, config: Config, hosts: list[Address]) -> list[Found]:

@@ -83,8 +83,9 @@ async def _serve(path: Path, config: Config, web_config: WebConfig, host: str, p
             site = web.TCPSite(runner, host or None, port, ssl_context=web_config.tls)
             try:
                 await site.start()
-            except OSError as error:
-                log.error("cannot listen", address=f"{host}:{port}", reason=error.strerror)
+            except (OSError, UnicodeError) as error:
+                reason = error.strerror if isinstance(error, OSError) else "not a host"
+                log.error("cannot listen", address=f"{host}:{port}", reason=reason)
                 return 1
             for address in runner.addresses:
                 log.info(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 
-from exporter.cli.common import config_option, console, json_option, print_json, read_config
+from exporter.cli.common import config_option, console, find, json_option, open_fleet, print_json, read_config
 from exporter.config.load import ConfigError
+from exporter.config.schema import Config
 from exporter.pools import drivers
 
 
@@ -13,6 +15,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command."""
     parser = commands.add_parser("worker", help="print the pool settings for a miner")
     parser.add_argument("miner", help="a configured miner's name")
+    parser.add_argument(
+        "--algorithm",
+        choices=("scrypt", "sha256d"),
+        help="what it mines; without this and fleet.miners[].algorithm the miner is asked",
+    )
     config_option(parser)
     json_option(parser)
     parser.set_defaults(run=run)
@@ -28,7 +35,11 @@ def run(arguments: argparse.Namespace) -> int:
     if not config.pools:
         raise ConfigError([f"{arguments.config_file}: expected a pool's section, found none"])
     worker = miner.worker or miner.instance
-    algorithm = miner.algorithm or "scrypt"
+    algorithm = arguments.algorithm or miner.algorithm or asyncio.run(_asked(config, miner.instance))
+    if algorithm is None:
+        raise ConfigError(
+            [f"{miner.instance}: expected --algorithm, since the miner does not say what it mines"]
+        )
     rows = []
     for name, settings in config.pools.items():
         try:
@@ -45,3 +56,11 @@ def run(arguments: argparse.Namespace) -> int:
         for key in ("url", "user", "password"):
             out.print(f"  {key:9} {row[key]}", markup=False)
     return 0
+
+
+async def _asked(config: Config, name: str) -> str | None:
+    """The algorithm as the miner tells it; ``None`` if it does not answer."""
+    async with open_fleet(config) as fleet:
+        target = find(fleet, name)
+        look, _ = await target.probe(asyncio.get_running_loop().time() + config.fleet.timeout_seconds)
+    return look.reading.identity.algorithm if look.reading else None

@@ -75,7 +75,10 @@ class _Checker:
             self._fault((), f"expected sections such as fleet, found {_kind(data)}")
         if not isinstance(data, dict):
             raise self._error()
-        data = dict(data)
+        # A section whose keys are all commented out is none.
+        data = {
+            key: value for key, value in data.items() if value is not None or key not in Root.model_fields
+        }
         notes = self._moved(data)
         pools = self._pools(data)
         root = self._section(Root, data, ())

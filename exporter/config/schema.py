@@ -198,7 +198,7 @@ class Fleet(Section):
     miner_ips: list[Address] = []
     miners: list[Miner] = []
     allowed_networks: list[Annotated[str, AfterValidator(_network)]] = []
-    poll_interval_seconds: Annotated[Number, Field(ge=1, le=3600)] = 30.0
+    poll_interval_seconds: Annotated[Number, Field(ge=1, le=60)] = 30.0
     timeout_seconds: Annotated[Number, Field(gt=0, le=120)] = 10.0
     retries: Annotated[Integer, Field(ge=0, le=5)] = 1
     min_interval_seconds: Annotated[Number, Field(ge=0, le=60)] = 5.0
@@ -207,6 +207,15 @@ class Fleet(Section):
     chips_interval_seconds: Annotated[Number, Field(ge=0, le=3600)] = 0.0
     expected_pools: list[Name] = []
     pool_account: Name | None = None
+
+    @model_validator(mode="after")
+    def _audited(self) -> Fleet:
+        expected = [self.expected_pools, *(miner.expected_pools for miner in self.miners)]
+        if not self.collect.pools and (self.pool_account or any(expected)):
+            raise ValueError(
+                "expected collect.pools true, since expected_pools or pool_account need it, found false"
+            )
+        return self
 
     @property
     def networks(self) -> tuple[Network, ...]:

@@ -21,9 +21,9 @@ from exporter.http import Client
 from exporter.units import clean
 
 UNLOCK = "/api/v1/unlock"
-# Where the miner does not say how long: after a wrong password, and after too many tries.
+# Where the miner does not say how long: after a wrong password, and after any other login without a token.
 WRONG_PASSWORD_SECONDS = 900.0
-TOO_MANY_SECONDS = 60.0
+AFTER_FAILURE_SECONDS = 60.0
 
 
 class Access:
@@ -69,7 +69,14 @@ class Access:
         except ProbeError as error:
             if error.reason is not Reason.UNAUTHORISED or not await self._log_in(client):
                 raise
-        return await client.get_json(path, self._headers(), decoder)
+        try:
+            return await client.get_json(path, self._headers(), decoder)
+        except ProbeError as error:
+            if error.reason is Reason.UNAUTHORISED:
+                # A token that opens nothing: asking for another would only be hammering.
+                self._token = None
+                self._not_before = self._clock() + AFTER_FAILURE_SECONDS
+            raise
 
     def forget(self) -> None:
         """Drop the token; for a miner that was away."""
@@ -85,9 +92,10 @@ class Access:
         self._token = None
         if self._password is None or self._clock() < self._not_before:
             return False
+        self._not_before = self._clock() + AFTER_FAILURE_SECONDS
         answer = await client.request("POST", UNLOCK, json={"pw": self._password.get_secret_value()})
         if answer.status == 200:
-            token = Fields(decode(answer.body), "unlock", Counter()).raw("token")
+            token = Fields(_decoded(answer.body), "unlock", Counter()).raw("token")
             if (
                 isinstance(token, str)
                 and 0 < len(token) <= 256
@@ -95,9 +103,10 @@ class Access:
                 and token.isascii()
             ):
                 self._token = token
+                self._not_before = 0.0
                 return True
         if answer.status in (403, 429):
-            seconds = WRONG_PASSWORD_SECONDS if answer.status == 403 else TOO_MANY_SECONDS
+            seconds = WRONG_PASSWORD_SECONDS if answer.status == 403 else AFTER_FAILURE_SECONDS
             self._not_before = self._clock() + max(seconds, _told_to_wait(answer.body))
             client.steps[-1].problem = (
                 "the password is wrong" if answer.status == 403 else "too many logins; waiting as told"
@@ -105,10 +114,15 @@ class Access:
         return False
 
 
+def _decoded(body: bytes) -> Any:
+    """The answer to a login; nothing if it is not JSON."""
+    try:
+        return decode(body)
+    except ProbeError:
+        return None
+
+
 def _told_to_wait(body: bytes) -> float:
     """Seconds the miner says to wait, at most a day."""
-    try:
-        seconds = Fields(decode(body), "unlock", Counter()).number("unlock_timeout")
-    except ProbeError:
-        seconds = None
+    seconds = Fields(_decoded(body), "unlock", Counter()).number("unlock_timeout")
     return min(max(seconds or 0.0, 0.0), 86_400.0)

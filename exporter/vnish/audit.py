@@ -30,7 +30,8 @@ class PoolAudit:
     def write(self, reading: MinerReading, page: Page) -> None:
         """Add 1 or 0 for each of the owner's pools in the miner's list."""
         for pool in reading.pools:
-            if pool.kind == "UserPool":
+            # A slot without an address is empty: nobody mines there.
+            if pool.kind == "UserPool" and pool.url:
                 page.add(c.POOL_MATCH, float(self.matches(pool)), pool.number)
 
     def matches(self, pool: Pool) -> bool:

@@ -115,14 +115,14 @@ def _money() -> list[Any]:
         figure(
             "Miners down",
             "Miners that do not answer.",
-            "count(vnish_up{F} == 0) or vector(0)",
+            "count(vnish_up{F} == 0) or count(vnish_up{F}) * 0",
             COUNT,
             thresholds=steps((None, OK), (1, BAD)),
         ),
         figure(
             "Not mining",
             "Miners that answer but neither mine nor tune themselves.",
-            "count(instance:vnish_hashing:bool{F} == 0) or vector(0)",
+            "count(instance:vnish_hashing:bool{F} == 0) or count(instance:vnish_hashing:bool{F}) * 0",
             COUNT,
             thresholds=steps((None, OK), (1, WARN)),
         ),

@@ -13,9 +13,13 @@ from typing import Any
 import pytest
 import yaml
 
+from exporter.cli.discover import _dump
 from exporter.config.load import load
+from exporter.discovery import Found, configuration
+from exporter.http import Endpoint
 from exporter.simulator.faults import MINER_FAULTS
 from exporter.simulator.simulation import MinerSpec, Simulation
+from exporter.vnish.reading import Identity
 from tests.conftest import ROOT
 
 SPECS = [MinerSpec("l9", "l9", "1.2.7"), MinerSpec("l3", "l3+", "3.9.0"), MinerSpec("simple", "l7", "simple")]
@@ -120,6 +124,19 @@ async def test_discover(shell: Shell, tmp_path: Path) -> None:
     assert groups[0]["labels"]["__param_target"] == f"127.77.0.1:{port}"
 
 
+def test_what_discover_writes_is_a_good_configuration(tmp_path: Path) -> None:
+    names = ["124e567", "a", "a", "a-2", "x" * 128, "x" * 128, "yes", "it's: #1", "1.5"]
+    found = [
+        Found(Endpoint("http", f"127.77.0.{n}", 80), Identity("v1", hostname=name))
+        for n, name in enumerate(names, 1)
+    ]
+    path = tmp_path / "config.yaml"
+    path.write_text(_dump(configuration(found)))
+    written = [miner.instance for miner in load(path, {}).fleet.all_miners()]
+    assert len(set(written)) == len(names)
+    assert written[:4] == ["124e567", "a", "a-2", "a-2-2"]
+
+
 async def test_discover_touches_nothing_outside_the_allowed_networks(shell: Shell) -> None:
     for network in ("127.78.0.0/24", "127.77.0.0/16", "nonsense"):
         done = await shell.run("discover", network)
@@ -138,6 +155,15 @@ async def test_worker(shell: Shell) -> None:
     ):
         assert line in done.out
     assert json.loads((await shell.run("worker", "l9", "--json")).out)[0]["password"] == "a=scrypt,n=l9"
+    # The miner says what it mines, unless it is told for it; a silent one cannot.
+    done = await shell.run("worker", "l9", "--algorithm", "sha256d", "--json")
+    assert json.loads(done.out)[0]["password"] == "a=sha-256,n=l9"
+    await shell.simulation.inject("l9", "unplugged")
+    done = await shell.run("worker", "l9")
+    assert done.status == 2
+    assert "expected --algorithm" in done.err
+    assert (await shell.run("worker", "l9", "--algorithm", "scrypt")).status == 0
+    await shell.simulation.repair("l9")
     done = await shell.run("worker", "nobody")
     assert done.status == 2
     config = yaml.safe_load(shell.path.read_text())
@@ -176,10 +202,10 @@ EXPECTED = {
     "http_500": ("interface", 1),
     "html": ("interface", 1),
     "truncated_json": ("interface", 1),
-    "process_dead": ("units", 0),
-    "wrong_types": ("units", 0),
-    "paused": ("state", 0),
-    "failure": ("state", 0),
+    "process_dead": ("state", 1),
+    "wrong_types": ("units", 1),
+    "paused": ("state", 1),
+    "failure": ("state", 1),
     "hashrate_drop": ("", 0),
 }
 

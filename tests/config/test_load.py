@@ -250,7 +250,7 @@ def test_defaults(tmp_path: Path) -> None:
             "fleet: {miner_ips: [192.0.2.1]}\neconomics: {electricity_usd_per_kwh: .inf}",
             ":2: economics.electricity_usd_per_kwh: expected a number, found '.inf'",
         ),
-        ("fleet:", ":1: fleet: expected a section of keys, found nothing"),
+        ("fleet:", ":1: fleet: expected miner_ips, miners or allowed_networks, found none of them"),
     ],
 )
 def test_the_exact_line_for_each_mistake(tmp_path: Path, text: str, line: str) -> None:
@@ -361,6 +361,25 @@ def test_a_value_that_cannot_be_read_is_a_fault(tmp_path: Path, value: str) -> N
 def test_a_section_of_another_type_is_not_passed_over(tmp_path: Path, value: str) -> None:
     [line] = faults(tmp_path, f"fleet: {{miner_ips: [192.0.2.1]}}\nalerts: {value}")
     assert line.startswith("/config.yaml:2: alerts: expected a section of keys, found ")
+
+
+def test_a_section_with_nothing_in_it_is_none(tmp_path: Path) -> None:
+    read(
+        tmp_path,
+        "fleet: {miner_ips: [192.0.2.1]}\neconomics:\nalerts:\nlogging:\nserver:\nbreaker:\nprohashing:\n",
+    )
+    [line] = faults(tmp_path, "fleet: {miner_ips: [192.0.2.1]}\nfleets:")
+    assert "did you mean fleet?" in line
+
+
+def test_a_pool_audit_without_pools_is_a_mistake(tmp_path: Path) -> None:
+    for audit in (
+        "expected_pools: [a.b]",
+        "pool_account: me",
+        "miners: [{address: 192.0.2.2, expected_pools: [a.b]}]",
+    ):
+        [line] = faults(tmp_path, f"fleet: {{miner_ips: [192.0.2.1], collect: {{pools: false}}, {audit}}}")
+        assert "expected collect.pools true" in line
 
 
 def test_an_address_of_the_network_card_is_text(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from pydantic import SecretStr
 
 from exporter.errors import ProbeError, Reason
@@ -183,3 +185,39 @@ async def test_an_unconfigured_target_never_gets_a_password(tmp_path: Path) -> N
         await site.get(f"/probe?target={host.address}:{host.port}")
         assert host.requests
         assert logins(host) == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [(500, "{}"), (200, "{}"), (200, "<html>"), (200, '{"token": "opens nothing"}')],
+)
+@pytest.mark.parametrize("locked", [True, False])
+async def test_a_login_that_helps_nothing_is_not_repeated_at_once(
+    outgoing: Outgoing,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    text: str,
+    locked: bool,
+) -> None:
+    async def unlock(_: web.BaseRequest) -> web.Response:
+        return web.Response(status=status, text=text)
+
+    async with Simulation([L9]) as simulation:
+        host = simulation.miners["l9"]
+        host.locked = locked
+        monkeypatch.setattr(host, "_unlock", unlock)
+        source = source_with(clock, password=SecretStr("admin"), full_detail=True)
+        for _ in range(3):
+            if locked:
+                with pytest.raises(ProbeError):
+                    await read(outgoing, host, source)
+            else:
+                assert (await read(outgoing, host, source)).hashrate, "reads are open all the same"
+        # A token that is refused is renewed once.
+        first = 2 if locked and "token" in text else 1
+        assert logins(host) == first
+        clock.advance(61)
+        with contextlib.suppress(ProbeError):
+            await read(outgoing, host, source)
+        assert logins(host) == (1 if not locked and "token" in text else 2 * first)

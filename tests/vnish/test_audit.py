@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from exporter import catalogue as c
+from exporter.exposition import Page
 from exporter.vnish.audit import PoolAudit
-from exporter.vnish.reading import Pool
+from exporter.vnish.reading import Identity, MinerReading, Pool
 from tests.conftest import L9, serve_site
 from tests.server.test_app import value
 
@@ -69,6 +71,17 @@ async def test_a_hijacked_miner_is_visible(tmp_path: Path) -> None:
         await site.simulation.inject("l9", "wrong_worker")
         text = await site.get("/probe?target=l9")
         assert value(text, "minefleet_pool_match", pool="0") == 0
+
+
+def test_an_empty_slot_is_nobodys_pool() -> None:
+    audit = PoolAudit(frozenset({"pool.example"}), None, None)
+    reading = MinerReading(
+        Identity("v1"),
+        pools=[Pool("0", "UserPool", url="pool.example:3333"), Pool("1", "UserPool", url=None)],
+    )
+    page = Page()
+    audit.write(reading, page)
+    assert page.family(c.POOL_MATCH) == {("0",): 1.0}
 
 
 async def test_nothing_expected_is_nothing_exported(tmp_path: Path) -> None:
