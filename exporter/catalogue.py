@@ -720,3 +720,26 @@ RELOAD_TIMESTAMP = _gauge(
     "minefleet_config_last_reload_success_timestamp_seconds",
     "Unix time at which the running configuration was taken over",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeSeries:
+    """The probe's own series for one kind of target: what every page of it has."""
+
+    up: Metric
+    duration: Metric
+    failure: Metric
+    breaker: Metric
+    implausible: Metric
+    unexpected: Metric
+
+
+MINER_PROBE = ProbeSeries(UP, SCRAPE_DURATION, SCRAPE_FAILURE, BREAKER_STATE, IMPLAUSIBLE, UNEXPECTED)
+POOL_PROBE = ProbeSeries(
+    MINING_POOL_UP,
+    MINING_POOL_SCRAPE_DURATION,
+    MINING_POOL_SCRAPE_FAILURE,
+    MINING_POOL_BREAKER_STATE,
+    MINING_POOL_IMPLAUSIBLE,
+    MINING_POOL_UNEXPECTED,
+)

@@ -13,15 +13,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter import catalogue as c
+from exporter.address import Endpoint, Policy
 from exporter.breaker import Breaker
 from exporter.config.schema import MODULE, Config, Miner, Thresholds
 from exporter.exposition import Page
-from exporter.http import Client, Endpoint, Outgoing, Policy, tls_settings
+from exporter.http import Client, Outgoing, tls_settings
 from exporter.pools import drivers
+from exporter.pools import metrics as pool_metrics
+from exporter.pools.budget import Budget
 from exporter.pools.settings import PoolSettings
-from exporter.probe import Budget, Look, MinerReader, PoolReader, Reader
+from exporter.probe import Look, Reader
+from exporter.vnish import metrics as miner_metrics
 from exporter.vnish.access import Access
 from exporter.vnish.audit import PoolAudit
+from exporter.vnish.reading import MinerReading
 from exporter.vnish.source import VnishSource
 
 MAX_UNCONFIGURED = 256
@@ -172,7 +177,7 @@ class Fleet:
         self.miners[miner.instance] = target
         self._by_address[(str(endpoint.address or endpoint.host), endpoint.port)] = target
 
-    def _miner_reader(self, name: str, miner: Miner, endpoint: Endpoint) -> MinerReader:
+    def _miner_reader(self, name: str, miner: Miner, endpoint: Endpoint) -> Reader[MinerReading]:
         fleet = self.config.fleet
         policy = Policy(fleet.networks, exact=endpoint.address)
         tls = tls_settings(ca_file=miner.ca_file, fingerprint=miner.fingerprint)
@@ -204,8 +209,9 @@ class Fleet:
                 tls=tls,
             )
 
-        return MinerReader(
+        return Reader(
             name,
+            miner_metrics.KIND,
             breaker=Breaker(*self.config.breaker(MODULE), self._clock),
             open_client=open_client,
             read=source.read,
@@ -241,8 +247,9 @@ class Fleet:
                 before_request=budget.spend,
             )
 
-        reader = self._previous.get(key) or PoolReader(
+        reader = self._previous.get(key) or Reader(
             instance,
+            pool_metrics.kind(budget, max_age, self._wall_clock),
             breaker=Breaker(*self.config.breaker(module), self._clock),
             open_client=open_client,
             read=source.read,
@@ -250,9 +257,6 @@ class Fleet:
             reuse_seconds=settings.sync_interval_seconds,
             reuse_failure_seconds=self.config.fleet.min_interval_seconds,
             most_seconds=self.config.fleet.timeout_seconds,
-            budget=budget,
-            max_age=max_age,
-            wall_clock=self._wall_clock,
         )
         self.readers[key] = reader
         static = Page()

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import ipaddress
 import os
 import random
-import re
 import socket
 import ssl
 import time
@@ -24,94 +22,13 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from exporter.address import Address, Endpoint, Policy, address_of
 from exporter.errors import ProbeError, Reason
 from exporter.fields import decode
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 DEFAULT_MAX_BYTES = 4 * 1024 * 1024
 _RETRY_BASE_SECONDS = 0.2
 _RESOLVED_FOR_SECONDS = 60.0
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a target listens: scheme, host (a name or an address), port and, for a relay, a base path."""
-
-    scheme: str
-    host: str
-    port: int
-    path: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> Endpoint:
-        """Read ``host[:port]`` or ``http[s]://host[:port][/path]``.
-
-        Raises:
-            ValueError: anything else; credentials, a query or a fragment are not part of a target.
-        """
-        expected = "expected host[:port], http://host[:port] or https://host[:port]"
-        if not text or len(text) > 512 or not text.isascii() or re.search(r"[\s\\@?#%]", text):
-            raise ValueError(expected)
-        if "://" not in text and text.count(":") > 1 and not text.startswith("["):
-            text = f"[{text}]"
-        scheme, separator, rest = text.partition("://")
-        if not separator:
-            scheme, rest = "http", text
-        if scheme not in ("http", "https"):
-            raise ValueError(expected)
-        try:
-            url = URL(f"{scheme}://{rest}")
-            host, port = url.host, url.explicit_port
-        except ValueError:
-            raise ValueError(expected) from None
-        if not host or port == 0 or not (address_of(host) or _HOST.fullmatch(host)):
-            raise ValueError(expected)
-        if address_of(host) is None and re.fullmatch(r"[0-9.]+|0x[0-9a-fA-F]+", host):
-            # "10.1" and "2130706433" are addresses to some resolvers and names to others.
-            raise ValueError(expected)
-        return cls(scheme, host.lower(), port or (443 if scheme == "https" else 80), url.path.rstrip("/"))
-
-    @property
-    def address(self) -> Address | None:
-        """The host as an address, or ``None`` if it is a name."""
-        return address_of(self.host)
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        default = 443 if self.scheme == "https" else 80
-        port = "" if self.port == default else f":{self.port}"
-        prefix = "" if self.scheme == "http" and not self.path else f"{self.scheme}://"
-        return f"{prefix}{host}{port}{self.path}"
-
-
-@lru_cache(maxsize=8192)
-def address_of(host: str) -> Address | None:
-    """*host* as an address, an IPv4 address inside IPv6 unwrapped; ``None`` for a name."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """Which addresses may be connected to.
-
-    ``networks`` of ``None`` allows any address: for a pool, whose URL is the owner's own word.
-    """
-
-    networks: tuple[Network, ...] | None
-    exact: Address | None = None
-
-    def allows(self, address: Address) -> bool:
-        """Whether a connection to *address* may be made."""
-        if address == self.exact or self.networks is None:
-            return True
-        return any(address in network for network in self.networks)
 
 
 @dataclass(frozen=True, slots=True)

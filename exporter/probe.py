@@ -4,32 +4,27 @@
     page = reader.page(look)                # samples, whatever happened
 
 A :class:`Reader` is the lasting part of a target: its breaker, what its source remembers, its last reading.
-Nothing a target does raises out of here.
+What differs between kinds of target is handed in as a :class:`TargetKind`. Nothing a target does raises
+out of here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 import structlog
 
-from exporter import catalogue as c
 from exporter.breaker import Breaker
-from exporter.catalogue import Metric
+from exporter.catalogue import ProbeSeries
 from exporter.errors import NOT_ASKED, ProbeError, Reason
 from exporter.exposition import Page
 from exporter.http import Client, Step
-from exporter.pools import metrics as pool_metrics
-from exporter.pools.reading import PoolReading
-from exporter.vnish import metrics as miner_metrics
-from exporter.vnish.reading import MinerReading
 
-_HOUR = 3600.0
 # A reading gets this long, however short the patience of who asks for it: three impatient callers must not
 # open the breaker of a healthy miner for everybody.
 _LEAST_SECONDS = 2.0
@@ -47,27 +42,24 @@ class HasUnexpected(Protocol):
 R = TypeVar("R", bound=HasUnexpected)
 
 
+def _nothing(_page: Page, _age: float | None) -> None:
+    """Nothing is written beside the reading."""
+
+
 @dataclass(frozen=True, slots=True)
-class Series:
-    """The probe's own series for one kind of target."""
+class TargetKind(Generic[R]):
+    """What differs between kinds of target.
 
-    up: Metric
-    duration: Metric
-    failure: Metric
-    breaker: Metric
-    implausible: Metric
-    unexpected: Metric
+    ``write`` puts a reading's samples onto a page and returns the values it dropped, counted by metric.
+    With ``shown_seconds`` the last good reading is shown for so long where a look failed; its samples are
+    then written anew for every page, since what may be shown depends on the time. ``beside`` writes what
+    stands on every page, given the seconds since the last good look, or ``None`` if there was none.
+    """
 
-
-MINER_SERIES = Series(c.UP, c.SCRAPE_DURATION, c.SCRAPE_FAILURE, c.BREAKER_STATE, c.IMPLAUSIBLE, c.UNEXPECTED)
-POOL_SERIES = Series(
-    c.MINING_POOL_UP,
-    c.MINING_POOL_SCRAPE_DURATION,
-    c.MINING_POOL_SCRAPE_FAILURE,
-    c.MINING_POOL_BREAKER_STATE,
-    c.MINING_POOL_IMPLAUSIBLE,
-    c.MINING_POOL_UNEXPECTED,
-)
+    series: ProbeSeries
+    write: Callable[[R, Page], Counter[str]]
+    shown_seconds: float = 0.0
+    beside: Callable[[Page, float | None], None] = _nothing
 
 
 @dataclass(slots=True)
@@ -82,8 +74,9 @@ class Look(Generic[R]):
     reading: R | None = None
     error: ProbeError | None = None
     steps: list[Step] = field(default_factory=list)
-    # The reading's samples, once they have been made.
+    # The reading's samples, once they have been made, and whether what was dropped of them was counted.
     samples: Page | None = None
+    counted: bool = False
 
     @property
     def up(self) -> bool:
@@ -105,11 +98,10 @@ class Reader(Generic[R]):
     ``most_seconds``.
     """
 
-    series = MINER_SERIES
-
     def __init__(
         self,
         name: str,
+        kind: TargetKind[R],
         *,
         breaker: Breaker,
         open_client: Callable[[float], Client],
@@ -120,6 +112,7 @@ class Reader(Generic[R]):
         most_seconds: float = _LEAST_SECONDS,
     ) -> None:
         self.name = name
+        self.kind = kind
         self.breaker = breaker
         self.last: Look[R] | None = None
         self.last_good: Look[R] | None = None
@@ -238,111 +231,32 @@ class Reader(Generic[R]):
     def page(self, look: Look[R]) -> Page:
         """The samples of a look: whether it succeeded and why not, and all that was read."""
         page = Page()
-        names = self.series
+        names = self.kind.series
         page.add(names.up, float(look.up))
         page.add(names.duration, look.seconds)
         page.add_states(names.failure, str(look.error.reason) if look.error else "")
         page.add_states(names.breaker, str(self.breaker.state))
-        self.write(look, page)
+        self._write(look, page)
         for counter, metric in ((self.implausible, names.implausible), (self.unexpected, names.unexpected)):
             for key, count in counter.items():
                 page.add(metric, count, key)
         return page
 
-    def write(self, look: Look[R], page: Page) -> None:
-        """Write the samples of the reading onto *page*."""
-        raise NotImplementedError
-
-    def dropped(self, look: Look[R], page: Page) -> Counter[str]:
-        """Write what the target said onto *page*; the values that cannot be true, counted by metric."""
-        raise NotImplementedError
-
-
-class MinerReader(Reader[MinerReading]):
-    """Reads a miner. What it said last is never shown in place of what it says now."""
-
-    def write(self, look: Look[MinerReading], page: Page) -> None:
-        """Write what the miner said; nothing when it did not answer."""
-        if look.reading is None:
+    def _write(self, look: Look[R], page: Page) -> None:
+        kind = self.kind
+        if kind.shown_seconds and not look.up and self.last_good is not None:
+            look = self.last_good
+        age = self._clock() - look.at
+        kind.beside(page, age if look.up else None)
+        if look.reading is None or (kind.shown_seconds and age > kind.shown_seconds):
             return
-        if look.samples is None:
-            look.samples = Page()
-            self.implausible.update(self.dropped(look, look.samples))
-        page.update(look.samples)
-
-    def dropped(self, look: Look[MinerReading], page: Page) -> Counter[str]:
-        """As of the base class."""
-        return miner_metrics.samples(look.reading, page) if look.reading else Counter()
-
-
-class PoolReader(Reader[PoolReading]):
-    """Reads a pool within its request budget; its last good figures are shown while young enough."""
-
-    series = POOL_SERIES
-
-    def __init__(
-        self, *args: object, budget: Budget, max_age: float, wall_clock: Callable[[], float], **kwargs: object
-    ) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self.budget = budget
-        self._max_age = max_age
-        self._wall_clock = wall_clock
-
-    def write(self, look: Look[PoolReading], page: Page) -> None:
-        """Write the pool's figures, from this look or from the last good one, and the budget."""
-        page.add(c.MINING_POOL_REQUESTS, self.budget.spent)
-        page.add(c.MINING_POOL_BUDGET_LIMIT, self.budget.limit)
-        page.add(c.MINING_POOL_BUDGET_REMAINING, self.budget.remaining)
-        good = look if look.up else self.last_good
-        if good is None or good.reading is None:
-            return
-        age = self._clock() - good.at
-        page.add(c.MINING_POOL_LAST_SUCCESS, self._wall_clock() - age)
-        if age > self._max_age:
-            return
-        dropped = self.dropped(good, page)
-        if good.samples is None:
-            good.samples = page
-            self.implausible.update(dropped)
-
-    def dropped(self, look: Look[PoolReading], page: Page) -> Counter[str]:
-        """As of the base class."""
-        if look.reading is None:
-            return Counter()
-        return pool_metrics.samples(look.reading, page, self._wall_clock(), self._max_age)
-
-
-class Budget:
-    """At most *limit* requests in any hour, counted before they are sent.
-
-    It lives as long as the process, through every reload of the configuration.
-    """
-
-    def __init__(self, limit: int, clock: Callable[[], float]) -> None:
-        self.limit = limit
-        self.spent = 0
-        self._clock = clock
-        self._times: deque[float] = deque()
-
-    @property
-    def remaining(self) -> int:
-        """Requests that may be sent now."""
-        self._forget()
-        return max(0, self.limit - len(self._times))
-
-    def spend(self) -> None:
-        """Count one request.
-
-        Raises:
-            ProbeError: ``budget_spent``; the request must not be sent.
-        """
-        if self.remaining == 0:
-            wait = self._times[0] + _HOUR - self._clock()
-            raise ProbeError(Reason.BUDGET_SPENT, f"{self.limit} requests an hour; next in {wait:.0f} s")
-        self._times.append(self._clock())
-        self.spent += 1
-
-    def _forget(self) -> None:
-        hour_ago = self._clock() - _HOUR
-        while self._times and self._times[0] <= hour_ago:
-            self._times.popleft()
+        samples = look.samples
+        if samples is None:
+            samples = Page()
+            dropped = kind.write(look.reading, samples)
+            if not look.counted:
+                self.implausible.update(dropped)
+                look.counted = True
+            if not kind.shown_seconds:
+                look.samples = samples
+        page.update(samples)

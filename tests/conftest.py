@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,7 @@ async def serve_site(
     edit: Callable[[dict[str, Any]], None] | None = None,
     environ: dict[str, str] | None = None,
     web_config: WebConfig | None = None,
+    wall_clock: Callable[[], float] = time.time,
     **fleet: Any,
 ) -> AsyncIterator[Site]:
     """Simulate *specs* and serve an exporter configured for them."""
@@ -109,7 +111,9 @@ async def serve_site(
             edit(config)
         path = tmp_path / "config.yaml"
         path.write_text(yaml.safe_dump(config))
-        runtime = Runtime(path, load(path, environ or {}), Outgoing(session), environ or {})
+        runtime = Runtime(
+            path, load(path, environ or {}), Outgoing(session), environ or {}, wall_clock=wall_clock
+        )
         server = TestServer(create_app(runtime, web_config))
         await server.start_server()
         async with TestClient(server) as client:

@@ -15,8 +15,9 @@ from aiohttp.test_utils import TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.address import Endpoint, Policy, address_of
 from exporter.errors import ProbeError, Reason
-from exporter.http import Client, Endpoint, Outgoing, Policy, address_of, tls_settings
+from exporter.http import Client, Outgoing, tls_settings
 
 LOOPBACK = Policy((ipaddress.ip_network("127.0.0.0/8"),))
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

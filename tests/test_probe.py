@@ -13,8 +13,11 @@ from exporter.breaker import Breaker, State
 from exporter.errors import ProbeError, Reason
 from exporter.exposition import Page
 from exporter.http import Step
+from exporter.pools.budget import Budget
+from exporter.pools.metrics import kind
 from exporter.pools.reading import PoolReading, Profitability
-from exporter.probe import Budget, Look, MinerReader, PoolReader
+from exporter.probe import Look, Reader
+from exporter.vnish.metrics import KIND
 from exporter.vnish.reading import Identity, MinerReading
 from tests.conftest import FakeClock
 
@@ -48,9 +51,10 @@ class Source:
         return MinerReading(Identity("v1"), hashrate=1e9, unexpected=Counter({"x": 1}))
 
 
-def make(source: Source, clock: FakeClock, *, reuse: float = 0.0) -> MinerReader:
-    return MinerReader(
+def make(source: Source, clock: FakeClock, *, reuse: float = 0.0) -> Reader[MinerReading]:
+    return Reader(
         "m",
+        KIND,
         breaker=Breaker(3, 30.0, clock),
         open_client=FakeClient,  # type: ignore[arg-type]
         read=source.read,  # type: ignore[arg-type]
@@ -254,18 +258,18 @@ class Pool:
         return PoolReading([Profitability("scrypt", timestamp=5000.0, usd=1e-14)])
 
 
-def make_pool(pool: Pool, clock: FakeClock, wall: FakeClock, budget: Budget | None = None) -> PoolReader:
-    return PoolReader(
+def make_pool(
+    pool: Pool, clock: FakeClock, wall: FakeClock, budget: Budget | None = None
+) -> Reader[PoolReading]:
+    return Reader(
         "pool",
+        kind(budget or Budget(4500, clock), 600.0, wall),
         breaker=Breaker(5, 60.0, clock),
         open_client=FakeClient,
         read=pool.read,
         clock=clock,
         reuse_seconds=60,
         reuse_failure_seconds=0,
-        budget=budget or Budget(4500, clock),
-        max_age=600.0,
-        wall_clock=wall,
     )
 
 

@@ -12,8 +12,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from exporter.address import Endpoint, Policy
 from exporter.errors import ProbeError, Reason
-from exporter.http import Client, Endpoint, Outgoing, Policy, Tls, tls_settings
+from exporter.http import Client, Outgoing, Tls, tls_settings
 
 
 @pytest.fixture

@@ -123,7 +123,7 @@ async def _miner(fleet: Fleet, target: Target, config: Config) -> AsyncIterator[
     if reading.authenticated is not None:
         yield _login(reading)
     page = Page()
-    dropped = target.reader.dropped(look, page)
+    dropped = target.reader.kind.write(reading, page)
     yield _units(reading, page)
     if dropped:
         yield Check(
@@ -270,7 +270,7 @@ async def _pool(fleet: Fleet, target: Target, config: Config) -> AsyncIterator[C
     yield Check("authentication", "ok", "not refused")
     reading = look.reading
     page = Page()
-    target.reader.dropped(look, page)
+    target.reader.kind.write(reading, page)
     dated = page.value(c.MINING_POOL_DATA_TIMESTAMP, "profitability")
     limit = target.static.value(c.THRESHOLD_POOL_DATA_AGE) or 0.0
     age = time.time() - dated if dated else None

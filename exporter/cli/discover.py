@@ -13,11 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from exporter.address import Address
 from exporter.cli.common import config_option, console, json_option, print_json, read_config
 from exporter.config.load import ConfigError
 from exporter.config.schema import Config
-from exporter.discovery import Found, addresses, configuration, file_sd, scan
-from exporter.http import Address, Outgoing
+from exporter.http import Outgoing
+from exporter.scan import Found, addresses, configuration, file_sd, scan
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -14,10 +14,10 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from exporter.address import Endpoint
 from exporter.config.base import FromEnvironment
 from exporter.config.schema import MODULE, Config, Root
 from exporter.config.yaml import Document, KeyPath, parse
-from exporter.http import Endpoint
 from exporter.pools import drivers
 from exporter.pools.settings import PoolSettings
 

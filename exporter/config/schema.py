@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
+from exporter.address import Endpoint, Network
 from exporter.catalogue import CATALOGUE
 from exporter.config.base import (
     Boolean,
@@ -20,7 +21,7 @@ from exporter.config.base import (
     Section,
     chosen_secret,
 )
-from exporter.http import DEFAULT_MAX_BYTES, Endpoint, Network, tls_settings
+from exporter.http import DEFAULT_MAX_BYTES, tls_settings
 from exporter.pools.settings import PoolSettings
 
 MODULE = "vnish"

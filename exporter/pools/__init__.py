@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Protocol
 
-from exporter.http import Client, Endpoint
+from exporter.address import Endpoint
+from exporter.http import Client
 from exporter.pools.reading import PoolReading
 from exporter.pools.settings import PoolSettings
 

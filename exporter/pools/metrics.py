@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from exporter import catalogue as c
 from exporter.exposition import Page
 from exporter.plausible import Guard
+from exporter.pools.budget import Budget
 from exporter.pools.reading import PoolReading
+from exporter.probe import TargetKind
 
 # A date further ahead than clocks differ is no date.
 MOST_AHEAD_SECONDS = 3600.0
+
+
+def kind(budget: Budget, max_age: float, wall_clock: Callable[[], float]) -> TargetKind[PoolReading]:
+    """How a pool account is written: its last good figures while young enough, and always its budget."""
+
+    def write(reading: PoolReading, page: Page) -> Counter[str]:
+        return samples(reading, page, wall_clock(), max_age)
+
+    def beside(page: Page, age: float | None) -> None:
+        page.add(c.MINING_POOL_REQUESTS, budget.spent)
+        page.add(c.MINING_POOL_BUDGET_LIMIT, budget.limit)
+        page.add(c.MINING_POOL_BUDGET_REMAINING, budget.remaining)
+        page.add(c.MINING_POOL_LAST_SUCCESS, None if age is None else wall_clock() - age)
+
+    return TargetKind(c.POOL_PROBE, write, shown_seconds=max_age, beside=beside)
 
 
 def samples(reading: PoolReading, page: Page, now: float, max_age: float) -> Counter[str]:

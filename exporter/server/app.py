@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from exporter.exposition import Format, Page, negotiate, render
 from exporter.fleet import BusyError, Target, UnknownTargetError
 from exporter.probe import Look
-from exporter.server import discovery, landing
+from exporter.server import http_sd, landing
 from exporter.server.runtime import Runtime
 from exporter.server.web_config import WEB_CONFIG, WebConfig, require_user
 
@@ -172,7 +172,7 @@ async def _fleet(request: web.Request) -> web.Response:
 
 def _discovery(request: web.Request, targets: list[Target]) -> web.Response:
     runtime = request.app[RUNTIME]
-    return web.json_response(discovery.groups(targets, runtime.config, request.host, request.scheme))
+    return web.json_response(http_sd.groups(targets, runtime.config, request.host, request.scheme))
 
 
 async def _sd_miners(request: web.Request) -> web.Response:

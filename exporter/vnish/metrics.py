@@ -9,6 +9,7 @@ from exporter import catalogue as c
 from exporter.catalogue import Metric
 from exporter.exposition import Page
 from exporter.plausible import Guard
+from exporter.probe import TargetKind
 from exporter.vnish.reading import Board, BoardDetail, Factory, MinerReading, Pool
 
 # What a whole miner of an algorithm can do, in hashes per second. Between the two lies every model from
@@ -237,3 +238,7 @@ def _within(column: Sequence[float | None], low: float, high: float) -> bool:
     except TypeError:
         # A value that is absent compares with none of the others: quicker than looking for it.
         return False
+
+
+# What a miner said last is never shown in place of what it says now.
+KIND = TargetKind(c.MINER_PROBE, samples)

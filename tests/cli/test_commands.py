@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
+from exporter.address import Endpoint
 from exporter.cli.discover import _dump
 from exporter.config.load import load
-from exporter.discovery import Found, configuration
-from exporter.http import Endpoint
+from exporter.scan import Found, configuration
 from exporter.simulator.faults import MINER_FAULTS
 from exporter.simulator.simulation import MinerSpec, Simulation
 from exporter.vnish.reading import Identity

@@ -9,9 +9,10 @@ from aioresponses import CallbackResult, aioresponses
 from pydantic import SecretStr
 
 from exporter import catalogue as c
+from exporter.address import Endpoint, Policy
 from exporter.errors import ProbeError, Reason
 from exporter.exposition import Page
-from exporter.http import Client, Endpoint, Outgoing, Policy
+from exporter.http import Client, Outgoing
 from exporter.pools.metrics import samples
 from exporter.pools.prohashing.relay import Relay
 from exporter.pools.reading import PoolReading

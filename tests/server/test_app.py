@@ -470,8 +470,7 @@ def tell_no_power(site: Any, name: str) -> None:
 async def test_a_price_the_page_withholds_is_no_price(tmp_path: Path) -> None:
     async with serve_site(tmp_path, [L9]) as site:
         assert "no fresh price" not in await site.get("/")
-    async with serve_site(tmp_path, [L9]) as site:
-        site.runtime.fleet.pools["prohashing"].reader._wall_clock = lambda: 0.0
+    async with serve_site(tmp_path, [L9], wall_clock=lambda: 0.0) as site:
         assert "no fresh price" in await site.get("/"), "dated ahead of the clock"
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from exporter import catalogue as c
+from exporter.address import Endpoint, Policy
 from exporter.exposition import Page
-from exporter.http import Client, Endpoint, Outgoing, Policy
+from exporter.http import Client, Outgoing
 from exporter.simulator import rpc
 from exporter.simulator.hosts import MinerHost
 from exporter.simulator.simulation import MinerSpec, Simulation

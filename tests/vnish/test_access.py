@@ -10,8 +10,9 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
+from exporter.address import Endpoint, Policy
 from exporter.errors import ProbeError, Reason
-from exporter.http import Client, Endpoint, Outgoing, Policy
+from exporter.http import Client, Outgoing
 from exporter.simulator.faults import MINER_FAULTS
 from exporter.simulator.hosts import MinerHost
 from exporter.simulator.simulation import MinerSpec, Simulation

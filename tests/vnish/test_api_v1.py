@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from aioresponses import aioresponses
 
+from exporter.address import Endpoint, Policy
 from exporter.errors import ProbeError, Reason
-from exporter.http import Client, Endpoint, Outgoing, Policy
+from exporter.http import Client, Outgoing
 from exporter.vnish.access import Access
 from exporter.vnish.api_v1 import ApiV1
 from exporter.vnish.reading import MinerReading, Range

@@ -22,11 +22,12 @@ from exporter.errors import ProbeError
 from exporter.exposition import Format, Page, render
 from exporter.fields import decode
 from exporter.http import Step
-from exporter.probe import MinerReader
+from exporter.probe import Reader
 from exporter.simulator import api_v1, cgi, simple
 from exporter.simulator.hardware import HARDWARE
 from exporter.simulator.miner import SimMiner
 from exporter.vnish.access import Access
+from exporter.vnish.metrics import KIND
 from exporter.vnish.source import VnishSource
 from tests.conftest import FakeClock
 from tests.firmware import Array, Bool, Enum, Float, Int, Nullable, OneOf, Optional, Str, documents
@@ -91,8 +92,9 @@ class Device:
 async def probe(answers: dict[str, bytes], times: int = 2) -> Page:
     clock = FakeClock()
     source = VnishSource(clock, access=Access(clock))
-    reader = MinerReader(
+    reader = Reader(
         "m",
+        KIND,
         breaker=Breaker(3, 30.0, clock),
         open_client=lambda _: Device(answers),  # type: ignore[arg-type,return-value]
         read=source.read,

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from aioresponses import aioresponses
 
+from exporter.address import Endpoint, Policy
 from exporter.errors import ProbeError, Reason
-from exporter.http import Client, Endpoint, Outgoing, Policy
+from exporter.http import Client, Outgoing
 from exporter.simulator.hosts import MinerHost
 from exporter.simulator.simulation import Simulation
 from exporter.vnish.reading import MinerReading, Range

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from exporter import catalogue as c
+from exporter.address import Endpoint, Policy
 from exporter.exposition import Page
-from exporter.http import Client, Endpoint, Outgoing, Policy
+from exporter.http import Client, Outgoing
 from exporter.simulator import api_v1
 from exporter.simulator.hosts import MinerHost
 from exporter.simulator.simulation import MinerSpec, Simulation

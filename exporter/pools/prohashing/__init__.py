@@ -12,8 +12,8 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from exporter.address import Endpoint
 from exporter.config.base import Integer, Secret, SecretFile, chosen_secret
-from exporter.http import Endpoint
 from exporter.pools.prohashing.relay import Relay
 from exporter.pools.settings import PoolSettings
 

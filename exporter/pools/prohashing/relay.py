@@ -17,9 +17,10 @@ from collections import Counter
 
 from pydantic import SecretStr
 
+from exporter.address import Endpoint
 from exporter.errors import ProbeError, Reason
 from exporter.fields import Fields
-from exporter.http import Client, Endpoint
+from exporter.http import Client
 from exporter.pools.reading import PoolReading, Profitability
 from exporter.units import DAY
 

@@ -14,8 +14,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from exporter.address import Address, Endpoint, Network, Policy
 from exporter.errors import ProbeError
-from exporter.http import Address, Client, Endpoint, Network, Outgoing, Policy
+from exporter.http import Client, Outgoing
 from exporter.vnish.reading import Identity
 from exporter.vnish.source import VnishSource
 
