@@ -24,6 +24,7 @@ class Kind(StrEnum):
 
 UNITS = (
     "hashes_per_second",
+    "coins_per_hash",
     "usd_per_joule",
     "usd_per_hash",
     "btc_per_hash",
@@ -34,6 +35,10 @@ UNITS = (
     "watts",
     "volts",
     "ratio",
+    "coins",
+    "hashes",
+    "usd",
+    "btc",
     "rpm",
 )
 
@@ -77,6 +82,17 @@ FAILURE_REASONS = (
     "unauthorised",
     "circuit_open",
     "refused",
+)
+# What a pool says in answers whose status is 200 all the same.
+POOL_FAILURE_REASONS = (
+    "no_data",
+    "budget_spent",
+    "empty",
+    "html",
+    "throttled",
+    "pool_error",
+    "unknown_account",
+    "ip_not_allowed",
 )
 MINER_STATES = (
     "mining",
@@ -556,7 +572,7 @@ MINING_POOL_SCRAPE_DURATION = _gauge(
 MINING_POOL_SCRAPE_FAILURE = _states(
     "mining_pool_scrape_failure",
     "1 for the reason why the last reading failed; all 0 when it did not (probe)",
-    (*FAILURE_REASONS, "no_data", "budget_spent"),
+    (*FAILURE_REASONS, *POOL_FAILURE_REASONS),
     label="reason",
 )
 MINING_POOL_BREAKER_STATE = _states(
@@ -573,7 +589,8 @@ MINING_POOL_UPDATING = _flag(
 )
 MINING_POOL_DATA_TIMESTAMP = _gauge(
     "mining_pool_data_timestamp_seconds",
-    "Unix time of the newest figure of a kind, as the pool dates it (profitability.*.data_timestamp)",
+    "Unix time of the newest figure of a kind: as the pool dates it, or, since most pools date nothing, when it was"
+    " last read (the reading)",
     "kind",
     0,
 )
@@ -584,14 +601,22 @@ MINING_POOL_LAST_SUCCESS = _gauge(
 )
 MINING_POOL_USD = _gauge(
     "mining_pool_profitability_usd_per_hash",
-    "What a hash earns now, in USD: times hashes per second it is USD per second (profitability.*.usd)",
-    "algorithm",
+    "What a hash earns now, in USD: times hashes per second it is USD per second. By coin where the pool tells"
+    " the coins apart: their sum is all it earns; source is pool for the pool's own quote, computed for what"
+    " follows from difficulty and price (the account's profitability)",
+    "algorithm coin source",
     0,
 )
 MINING_POOL_BTC = _gauge(
     "mining_pool_profitability_btc_per_hash",
-    "What a hash earns now, in BTC (profitability.*.btc)",
-    "algorithm",
+    "What a hash earns now, in BTC, as the one in USD (the account's profitability)",
+    "algorithm coin source",
+    0,
+)
+MINING_POOL_COINS = _gauge(
+    "mining_pool_profitability_coins_per_hash",
+    "What a hash earns now, in coins of its own kind (the account's profitability)",
+    "algorithm coin source",
     0,
 )
 MINING_POOL_MAX_USD = _gauge(
@@ -624,6 +649,170 @@ MINING_POOL_ALGORITHM_TIMESTAMP = _gauge(
     "algorithm",
     0,
 )
+MINING_POOL_PART_UP = _flag(
+    "mining_pool_part_up",
+    "1 if the last call for a part of the pool's figures succeeded, 0 if not (probe)",
+    "part",
+)
+
+# The account.
+MINING_POOL_HASHRATE = _gauge(
+    "mining_pool_hashrate_hashes_per_second",
+    "Hashrate the pool credits to the account, averaged over a window; now is the pool's own shortest (the account)",
+    "window",
+    0,
+    1e18,
+)
+MINING_POOL_WORKERS = _gauge(
+    "mining_pool_workers",
+    "Workers of the account by state: online or offline, as the pool sees them (the account)",
+    "state",
+    0,
+)
+MINING_POOL_WORKERS_CUT = _gauge(
+    "mining_pool_workers_cut", "Workers left out of this page, since it holds 2,000 at most (probe)", low=0
+)
+MINING_POOL_FEE = _ratio("mining_pool_fee_ratio", "Share of the earnings the pool keeps (the account)")
+MINING_POOL_BALANCE = _gauge(
+    "mining_pool_balance_coins",
+    "What the account holds, in coins: confirmed can be paid out, unconfirmed may still be lost (the account's coins)",
+    "coin state",
+    0,
+)
+MINING_POOL_EARNED_24H = _gauge(
+    "mining_pool_earned_24h_coins",
+    "What the account earned in the last 24 hours (the account's coins)",
+    "coin",
+    0,
+)
+MINING_POOL_EARNED_YESTERDAY = _gauge(
+    "mining_pool_earned_yesterday_coins",
+    "What the account earned on the pool's last whole day (the account's coins)",
+    "coin",
+    0,
+)
+MINING_POOL_EXPECTED_24H = _gauge(
+    "mining_pool_expected_24h_coins",
+    "What the pool expects the account to earn in 24 hours at its hashrate (the account's coins)",
+    "coin",
+    0,
+)
+MINING_POOL_PAID = _counter(
+    "mining_pool_paid_coins_total", "What the pool has paid out in all (the account's coins)", "coin"
+)
+MINING_POOL_LAST_PAYOUT = _gauge(
+    "mining_pool_last_payout_coins", "The last payout (the account's payouts)", "coin", 0
+)
+MINING_POOL_LAST_PAYOUT_TIME = _gauge(
+    "mining_pool_last_payout_timestamp_seconds",
+    "Unix time of the last payout (the account's payouts)",
+    "coin",
+    0,
+)
+MINING_POOL_BLOCKS = _counter(
+    "mining_pool_found_blocks_total", "Blocks the account's shares found (the account's coins)", "coin"
+)
+
+# Its workers, under the names the pool has for them.
+MINING_POOL_WORKER_HASHRATE = _gauge(
+    "mining_pool_worker_hashrate_hashes_per_second",
+    "Hashrate the pool credits to the worker, averaged over a window (the account's workers)",
+    "worker window",
+    0,
+    1e18,
+)
+MINING_POOL_WORKER_ONLINE = _flag(
+    "mining_pool_worker_online",
+    "1 if the pool sees the worker, 0 if it knows it and does not see it (the account's workers)",
+    "worker",
+)
+MINING_POOL_WORKER_LAST_SHARE = _gauge(
+    "mining_pool_worker_last_share_timestamp_seconds",
+    "Unix time of the worker's last share (the account's workers)",
+    "worker",
+    0,
+)
+MINING_POOL_WORKER_SHARES_ACCEPTED = _counter(
+    "mining_pool_worker_shares_accepted_total",
+    "Shares of the worker the pool accepted, where it counts shares (the account's workers)",
+    "worker",
+)
+MINING_POOL_WORKER_SHARES_REJECTED = _counter(
+    "mining_pool_worker_shares_rejected_total",
+    "Shares of the worker the pool found invalid (the account's workers)",
+    "worker",
+)
+MINING_POOL_WORKER_SHARES_STALE = _counter(
+    "mining_pool_worker_shares_stale_total",
+    "Shares of the worker that came too late (the account's workers)",
+    "worker",
+)
+MINING_POOL_WORKER_HASHES_ACCEPTED = _counter(
+    "mining_pool_worker_accepted_hashes_total",
+    "Work in the worker's accepted shares, in hashes, where the pool counts work (the account's workers)",
+    "worker",
+)
+MINING_POOL_WORKER_HASHES_REJECTED = _counter(
+    "mining_pool_worker_rejected_hashes_total",
+    "Work in the worker's invalid shares, in hashes (the account's workers)",
+    "worker",
+)
+MINING_POOL_WORKER_HASHES_STALE = _counter(
+    "mining_pool_worker_stale_hashes_total",
+    "Work in the worker's late shares, in hashes (the account's workers)",
+    "worker",
+)
+MINING_POOL_WORKER_RATE_ACCEPTED = _gauge(
+    "mining_pool_worker_accepted_hashes_per_second",
+    "Work in accepted shares as a rate, over the pool's own window, where the pool gives rates (the account's workers)",
+    "worker",
+    0,
+    1e18,
+)
+MINING_POOL_WORKER_RATE_REJECTED = _gauge(
+    "mining_pool_worker_rejected_hashes_per_second",
+    "Work in invalid shares as a rate (the account's workers)",
+    "worker",
+    0,
+    1e18,
+)
+MINING_POOL_WORKER_RATE_STALE = _gauge(
+    "mining_pool_worker_stale_hashes_per_second",
+    "Work in late shares as a rate (the account's workers)",
+    "worker",
+    0,
+    1e18,
+)
+MINING_POOL_WORKER_REJECT = _ratio(
+    "mining_pool_worker_reject_ratio",
+    "Share of the worker's work that was not credited, where the pool gives a ratio (the account's workers)",
+    "worker",
+)
+
+# Coins: their networks and prices, from a pool or a market source.
+NETWORK_DIFFICULTY = _gauge(
+    "mining_network_difficulty",
+    "Difficulty of the coin's network: times 2^32 it is the hashes of a block on average (the pool, or the market's sources)",
+    "coin",
+    0,
+)
+NETWORK_HASHRATE = _gauge(
+    "mining_network_hashrate_hashes_per_second",
+    "Hashrate of the coin's whole network (the pool, or the market's sources)",
+    "coin",
+    0,
+    1e21,
+)
+NETWORK_SUBSIDY = _gauge(
+    "mining_network_subsidy_coins", "New coins of a block (the pool, or the market's sources)", "coin", 0
+)
+COIN_PRICE_USD = _gauge(
+    "mining_coin_price_usd", "Price of a coin, in USD (the pool, or the market's sources)", "coin", 0
+)
+COIN_PRICE_BTC = _gauge(
+    "mining_coin_price_btc", "Price of a coin, in BTC (the pool, or the market's sources)", "coin", 0
+)
+
 MINING_POOL_REQUESTS = _counter(
     "mining_pool_requests_total", "Requests sent to the pool since the exporter started (probe)"
 )
@@ -653,6 +842,12 @@ MINER_CONFIGURED = _flag(
 )
 FLEET_MINER_INFO = _info(
     "minefleet_miner_info", "What the configuration says of the miner (fleet.miners[].worker)", "worker"
+)
+MINER_ACCOUNT = _info(
+    "minefleet_miner_account_info",
+    "The pool account that pays for the miner: the configured one, else the one it mines to"
+    " (fleet.miners[].pool, fleet.pool, the account's stratum_hosts)",
+    "account",
 )
 POOL_MATCH = _flag(
     "minefleet_pool_match",

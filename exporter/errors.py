@@ -23,6 +23,12 @@ class Reason(StrEnum):
     REFUSED = "refused"
     NO_DATA = "no_data"
     BUDGET_SPENT = "budget_spent"
+    EMPTY = "empty"
+    HTML = "html"
+    THROTTLED = "throttled"
+    POOL_ERROR = "pool_error"
+    UNKNOWN_ACCOUNT = "unknown_account"
+    IP_NOT_ALLOWED = "ip_not_allowed"
 
 
 # Reasons that arise before anything is sent: they say nothing about the target's health.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,14 +18,14 @@ from exporter.breaker import Breaker
 from exporter.config.schema import MODULE, Config, Miner, Thresholds
 from exporter.exposition import Page
 from exporter.http import Client, Outgoing, tls_settings
-from exporter.pools import drivers
+from exporter.pools import Account, Context, PoolSource
 from exporter.pools import metrics as pool_metrics
 from exporter.pools.budget import Budget
-from exporter.pools.settings import PoolSettings
+from exporter.pools.reading import PoolReading
 from exporter.probe import Look, Reader
 from exporter.vnish import metrics as miner_metrics
 from exporter.vnish.access import Access
-from exporter.vnish.audit import PoolAudit
+from exporter.vnish.audit import PoolAudit, mined_pool, pool_host
 from exporter.vnish.reading import MinerReading
 from exporter.vnish.source import VnishSource
 
@@ -46,6 +46,24 @@ class BusyError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Payer:
+    """Which account pays for a miner: the *configured* one, else the one whose hosts it mines to."""
+
+    configured: str | None
+    accounts: tuple[Account, ...]
+
+    def account(self, reading: MinerReading | None) -> str | None:
+        """The account's name; ``None`` while nobody can tell."""
+        if self.configured is not None or reading is None:
+            return self.configured
+        pool = mined_pool(reading)
+        host = pool_host(pool.url) if pool else None
+        if host is None:
+            return None
+        return next((one.instance for one in self.accounts if one.mined_at(host)), None)
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """One thing to probe. *static* are the samples of its configuration."""
 
@@ -55,6 +73,7 @@ class Target:
     reader: Reader[Any]
     static: Page
     audit: PoolAudit | None = None
+    payer: Payer | None = None
 
     async def probe(self, deadline: float) -> tuple[Look[Any], Page]:
         """Look at the target and write its page; never raises for anything the target does."""
@@ -62,6 +81,9 @@ class Target:
         page = self.reader.page(look)
         if self.audit and look.reading is not None:
             self.audit.write(look.reading, page)
+        account = self.payer.account(look.reading) if self.payer else None
+        if account is not None:
+            page.add(c.MINER_ACCOUNT, 1.0, account)
         page.update(self.static)
         return look, page
 
@@ -85,20 +107,41 @@ class Fleet:
         self._outgoing = outgoing
         self._clock = clock
         self._wall_clock = wall_clock
-        self.readers: dict[Hashable, Reader[Any]] = {}
+        # The reader of each module and instance, and the settings it was made from.
+        self.readers: dict[tuple[str, str], tuple[object, Reader[Any]]] = {}
         self._previous = previous.readers if previous else {}
-        self.budgets: dict[str, Budget] = previous.budgets if previous else {}
+        self.budgets: dict[tuple[str, str], Budget] = previous.budgets if previous else {}
+        self._context = Context(environ, clock, wall_clock, outgoing.sleep)
         self._by_address: dict[tuple[str, int], Target] = {}
         self._unconfigured: OrderedDict[str, Target] = OrderedDict()
         for miner in config.fleet.all_miners():
             self._add_miner(miner)
-        for module, settings in config.pools.items():
-            self._add_pool(module, settings, environ)
+        for account in config.pools:
+            self._add_pool(account)
+        for place, (_, reader) in self._previous.items():
+            if reader is not self.readers.get(place, (None, None))[1]:
+                reader.close()
         self._previous = {}
 
     def __iter__(self) -> Iterator[Target]:
         yield from self.miners.values()
         yield from self.pools.values()
+
+    def close(self) -> None:
+        """End what sources run beside the readings; nobody is asked any more."""
+        for _, reader in self.readers.values():
+            reader.close()
+
+    def _reader(
+        self, module: str, instance: str, made_from: object, make: Callable[[], Reader[Any]]
+    ) -> Reader[Any]:
+        """The reader of a target: the previous one if it was made from the same settings."""
+        place = (module, instance)
+        before, reader = self._previous.get(place, (None, None))
+        if reader is None or before != made_from:
+            reader = make()
+        self.readers[place] = (made_from, reader)
+        return reader
 
     def find(self, text: str, module: str | None = None) -> Target:
         """The target for the text of a ``target`` parameter.
@@ -151,9 +194,7 @@ class Fleet:
     def _add_miner(self, miner: Miner) -> None:
         endpoint = Endpoint.parse(miner.address)
         fleet = self.config.fleet
-        key = (
-            MODULE,
-            miner.instance,
+        made_from = (
             miner.address,
             miner.api,
             miner.algorithm,
@@ -165,15 +206,17 @@ class Fleet:
             self.config.breaker(MODULE),
             fleet.model_dump_json(exclude={"miners", "miner_ips", "poll_interval_seconds"}),
         )
-        reader = self._previous.get(key) or self._miner_reader(miner.instance, miner, endpoint)
-        self.readers[key] = reader
+        reader = self._reader(
+            MODULE, miner.instance, made_from, lambda: self._miner_reader(miner.instance, miner, endpoint)
+        )
         static = _miner_static(
             miner, miner.thresholds.over(self.config.root.alerts.thresholds), self.config, configured=True
         )
         expected = fleet.expected_pools if miner.expected_pools is None else miner.expected_pools
         hosts = frozenset(host.lower().rpartition("//")[2] for host in expected)
         audit = PoolAudit(hosts, fleet.pool_account, miner.worker)
-        target = Target(miner.instance, MODULE, miner.labels, reader, static, audit or None)
+        payer = Payer(miner.pool or fleet.pool, self.config.pools)
+        target = Target(miner.instance, MODULE, miner.labels, reader, static, audit or None, payer)
         self.miners[miner.instance] = target
         self._by_address[(str(endpoint.address or endpoint.host), endpoint.port)] = target
 
@@ -221,20 +264,28 @@ class Fleet:
             most_seconds=fleet.timeout_seconds,
         )
 
-    def _add_pool(self, module: str, settings: PoolSettings, environ: Mapping[str, str]) -> None:
-        instance = settings.name or module
+    def _add_pool(self, account: Account) -> None:
+        settings = account.settings
+        instance = account.instance
         max_age = settings.max_age_minutes * 60
-        source = drivers()[module].source(settings, environ)
-        key = (
-            module,
-            instance,
-            settings,
-            source.endpoint,
-            self.config.breaker(module),
-            self.config.fleet.retries,
+        source = account.driver.source(settings, self._context)
+        made_from = (account, source.endpoint, self.config.breaker(account.type), _asking(self.config))
+        budget = self.budgets.setdefault(
+            (account.type, instance), Budget(settings.rate_limit_requests_per_hour, self._clock)
         )
-        budget = self.budgets.setdefault(module, Budget(settings.rate_limit_requests_per_hour, self._clock))
         budget.limit = settings.rate_limit_requests_per_hour
+        reader = self._reader(
+            account.type, instance, made_from, lambda: self._pool_reader(account, source, budget, max_age)
+        )
+        static = Page()
+        static.add(c.MINING_POOL_INFO, 1.0, account.type)
+        static.add(c.THRESHOLD_POOL_DATA_AGE, max_age)
+        self.pools[instance] = Target(instance, account.type, settings.labels, reader, static)
+
+    def _pool_reader(
+        self, account: Account, source: PoolSource, budget: Budget, max_age: float
+    ) -> Reader[PoolReading]:
+        settings, fleet = account.settings, self.config.fleet
 
         def open_client(deadline: float) -> Client:
             return Client(
@@ -242,27 +293,29 @@ class Fleet:
                 source.endpoint,
                 Policy(None),
                 deadline,
-                retries=self.config.fleet.retries,
-                max_bytes=self.config.fleet.max_response_bytes,
+                retries=fleet.retries,
+                max_bytes=fleet.max_response_bytes,
                 before_request=budget.spend,
             )
 
-        reader = self._previous.get(key) or Reader(
-            instance,
+        return Reader(
+            account.instance,
             pool_metrics.kind(budget, max_age, self._wall_clock),
-            breaker=Breaker(*self.config.breaker(module), self._clock),
+            breaker=Breaker(*self.config.breaker(account.type), self._clock),
             open_client=open_client,
             read=source.read,
             clock=self._clock,
             reuse_seconds=settings.sync_interval_seconds,
-            reuse_failure_seconds=self.config.fleet.min_interval_seconds,
-            most_seconds=self.config.fleet.timeout_seconds,
+            reuse_failure_seconds=fleet.min_interval_seconds,
+            most_seconds=fleet.timeout_seconds,
+            close=source.close,
         )
-        self.readers[key] = reader
-        static = Page()
-        static.add(c.MINING_POOL_INFO, 1.0, module)
-        static.add(c.THRESHOLD_POOL_DATA_AGE, max_age)
-        self.pools[instance] = Target(instance, module, {}, reader, static)
+
+
+def _asking(config: Config) -> object:
+    """The part of the fleet's settings that says how targets are asked."""
+    fleet = config.fleet
+    return (fleet.retries, fleet.max_response_bytes, fleet.min_interval_seconds, fleet.timeout_seconds)
 
 
 def _miner_static(miner: Miner, thresholds: Thresholds, config: Config, *, configured: bool) -> Page:

@@ -189,14 +189,16 @@ class Client:
         path: str,
         headers: Mapping[str, str] | None = None,
         decoder: Callable[[bytes], Any] = decode,
+        *,
+        query: Mapping[str, str] | None = None,
     ) -> Any:
-        """GET *path* and decode its JSON.
+        """GET *path* and decode its JSON; *query* is sent behind it and shown nowhere.
 
         Raises:
             ProbeError: as :meth:`request`; ``unauthorised`` for 401 and 403, ``http_status`` for any other
                 status but 200, ``not_json`` for a body that is not JSON, HTML with status 200 included.
         """
-        answer = await self.request("GET", path, headers=headers)
+        answer = await self.request("GET", path, headers=headers, query=query)
         step = self.steps[-1]
         try:
             if answer.status in (401, 403):
@@ -219,8 +221,12 @@ class Client:
         headers: Mapping[str, str] | None = None,
         json: Any = None,
         middlewares: tuple[aiohttp.ClientMiddlewareType, ...] = (),
+        query: Mapping[str, str] | None = None,
+        shown: str | None = None,
     ) -> Answer:
         """Send one request and read the whole answer, whatever its status.
+
+        *query* may hold a key and is never shown; of a *path* that holds one *shown* is written down.
 
         A connection that fails is tried again, after a growing pause, while time is left; a POST is not,
         and neither is an answer of any status.
@@ -232,7 +238,7 @@ class Client:
         attempts = 1 + (self._retries if method == "GET" else 0)
         for attempt in range(attempts):
             try:
-                return await self._attempt(method, path, headers, json, middlewares)
+                return await self._attempt(method, path, headers, json, middlewares, query, shown or path)
             except ProbeError as error:
                 self.steps[-1].problem = str(error)
                 pause = _RETRY_BASE_SECONDS * 2**attempt * self._outgoing.rng.uniform(0.8, 1.2)
@@ -249,8 +255,10 @@ class Client:
         headers: Mapping[str, str] | None,
         json: Any,
         middlewares: tuple[aiohttp.ClientMiddlewareType, ...],
+        query: Mapping[str, str] | None,
+        shown: str,
     ) -> Answer:
-        step = Step(method, path)
+        step = Step(method, shown)
         self.steps.append(step)
         clock = self._outgoing.clock
         started = clock()
@@ -260,11 +268,13 @@ class Client:
                     self._address = await self.permitted()
                 if self._before_request:
                     self._before_request()
-                return await self._exchange(method, path, headers, json, middlewares, self._address, step)
+                return await self._exchange(
+                    method, path, headers, json, middlewares, query, self._address, step
+                )
         except TimeoutError:
-            raise ProbeError(Reason.TIMEOUT, f"{path}: no complete answer before the deadline") from None
+            raise ProbeError(Reason.TIMEOUT, f"{shown}: no complete answer before the deadline") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise ProbeError(Reason.CONNECTION, f"{path}: {_network_words(error)}") from None
+            raise ProbeError(Reason.CONNECTION, f"{shown}: {_network_words(error)}") from None
         finally:
             step.seconds = clock() - started
 
@@ -287,12 +297,15 @@ class Client:
         headers: Mapping[str, str] | None,
         json: Any,
         middlewares: tuple[aiohttp.ClientMiddlewareType, ...],
+        query: Mapping[str, str] | None,
         address: Address,
         step: Step,
     ) -> Answer:
         endpoint = self.endpoint
         started = self._outgoing.clock()
         url = _url(endpoint.scheme, str(address), endpoint.port, endpoint.path + path)
+        if query:
+            url = url.with_query(query)
         sent = dict(headers or {})
         hostname = None
         if endpoint.address is None:
@@ -314,7 +327,9 @@ class Client:
             async for chunk in response.content.iter_any():
                 body += chunk
                 if len(body) > self._max_bytes:
-                    raise ProbeError(Reason.BAD_SHAPE, f"{path}: the answer is over {self._max_bytes} bytes")
+                    raise ProbeError(
+                        Reason.BAD_SHAPE, f"{step.path}: the answer is over {self._max_bytes} bytes"
+                    )
             step.bytes = len(body)
             return Answer(
                 response.status,

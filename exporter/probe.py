@@ -50,14 +50,15 @@ def _nothing(_page: Page, _age: float | None) -> None:
 class TargetKind(Generic[R]):
     """What differs between kinds of target.
 
-    ``write`` puts a reading's samples onto a page and returns the values it dropped, counted by metric.
+    ``write`` puts the samples of a reading of so many seconds ago onto a page and returns the values it
+    dropped, counted by metric.
     With ``shown_seconds`` the last good reading is shown for so long where a look failed; its samples are
     then written anew for every page, since what may be shown depends on the time. ``beside`` writes what
     stands on every page, given the seconds since the last good look, or ``None`` if there was none.
     """
 
     series: ProbeSeries
-    write: Callable[[R, Page], Counter[str]]
+    write: Callable[[R, Page, float], Counter[str]]
     shown_seconds: float = 0.0
     beside: Callable[[Page, float | None], None] = _nothing
 
@@ -95,7 +96,7 @@ class Reader(Generic[R]):
 
     ``open_client(deadline)`` gives a client for one read; ``read`` is the source. A look younger than
     ``reuse_seconds`` (``reuse_failure_seconds`` if it failed) is given again. No reading may take more than
-    ``most_seconds``.
+    ``most_seconds``. ``close()`` ends what its source runs beside the readings.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class Reader(Generic[R]):
         reuse_seconds: float,
         reuse_failure_seconds: float,
         most_seconds: float = _LEAST_SECONDS,
+        close: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
         self.kind = kind
@@ -119,6 +121,7 @@ class Reader(Generic[R]):
         self.implausible: Counter[str] = Counter()
         self.unexpected: Counter[str] = Counter()
         self.open_client = open_client
+        self.close = close
         self._read = read
         self._clock = clock
         self._reuse_seconds = reuse_seconds
@@ -253,7 +256,7 @@ class Reader(Generic[R]):
         samples = look.samples
         if samples is None:
             samples = Page()
-            dropped = kind.write(look.reading, samples)
+            dropped = kind.write(look.reading, samples, age)
             if not look.counted:
                 self.implausible.update(dropped)
                 look.counted = True

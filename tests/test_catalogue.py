@@ -11,7 +11,7 @@ METRICS = list(CATALOGUE.values())
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
 def test_a_name_follows_the_fields_rules(metric: Metric) -> None:
-    assert re.fullmatch(r"(vnish|mining_pool|minefleet)_[a-z0-9_]+", metric.name)
+    assert re.fullmatch(r"(vnish|mining|minefleet)_[a-z0-9_]+", metric.name)
     assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER)
     assert metric.name.endswith("_info") == (metric.kind is Kind.INFO)
     assert len(set(metric.labels)) == len(metric.labels)
@@ -31,11 +31,16 @@ def test_no_name_carries_a_unit_that_is_not_a_base_unit(metric: Metric) -> None:
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
 def test_a_help_text_says_where_the_figure_is_from(metric: Metric) -> None:
     assert "\n" not in metric.help
-    if metric.name.startswith(("vnish_", "mining_pool_")):
+    if metric.name.startswith(("vnish_", "mining_")):
         assert re.search(r"\([^()]+\)$", metric.help), "ends with the source field in brackets"
 
 
 def test_state_sets_have_their_states() -> None:
     for metric in METRICS:
         if metric.labels and metric.labels[-1] in ("state", "mode", "reason") and metric.kind is Kind.GAUGE:
-            assert metric.states or metric.name == "minefleet_breakers"
+            assert metric.states or metric.name in (
+                "minefleet_breakers",
+                # Numbers by state: how many are in it, or how much.
+                "mining_pool_workers",
+                "mining_pool_balance_coins",
+            )

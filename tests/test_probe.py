@@ -246,6 +246,10 @@ async def test_counters_of_a_look_count_once_however_often_it_is_served(clock: F
     assert page.value(c.UNEXPECTED, "x") == 1.0
 
 
+# The labels of what all coins of scrypt earn, as the pool quotes it.
+SCRYPT = ("scrypt", "", "pool")
+
+
 class Pool:
     """A pool source that answers or fails."""
 
@@ -277,19 +281,19 @@ async def test_the_last_good_figures_are_shown_while_young_and_beside_a_zero() -
     clock, wall = FakeClock(), FakeClock(5010)
     pool = Pool()
     reader = make_pool(pool, clock, wall)
-    assert reader.page(await reader.look(clock() + 5)).value(c.MINING_POOL_USD, "scrypt") == 1e-14
+    assert reader.page(await reader.look(clock() + 5)).value(c.MINING_POOL_USD, *SCRYPT) == 1e-14
     pool.error = ProbeError(Reason.CONNECTION, "gone")
     for one in (clock, wall):
         one.advance(300)
     page = reader.page(await reader.look(clock() + 5))
     assert page.value(c.MINING_POOL_UP) == 0.0
-    assert page.value(c.MINING_POOL_USD, "scrypt") == 1e-14
+    assert page.value(c.MINING_POOL_USD, *SCRYPT) == 1e-14
     assert page.value(c.MINING_POOL_DATA_TIMESTAMP, "profitability") == 5000.0
     assert page.value(c.MINING_POOL_LAST_SUCCESS) == 5010.0
     for one in (clock, wall):
         one.advance(301)
     page = reader.page(await reader.look(clock() + 5))
-    assert page.value(c.MINING_POOL_USD, "scrypt") is None
+    assert page.value(c.MINING_POOL_USD, *SCRYPT) is None
     assert page.value(c.MINING_POOL_LAST_SUCCESS) == 5010.0
 
 
@@ -298,7 +302,7 @@ async def test_figures_a_relay_serves_for_ever_are_withheld_when_old_but_dated()
     reader = make_pool(Pool(), clock, wall)
     page = reader.page(await reader.look(clock() + 5))
     assert page.value(c.MINING_POOL_UP) == 1.0
-    assert page.value(c.MINING_POOL_USD, "scrypt") is None
+    assert page.value(c.MINING_POOL_USD, *SCRYPT) is None
     assert page.value(c.MINING_POOL_DATA_TIMESTAMP, "profitability") == 5000.0
 
 
@@ -308,7 +312,7 @@ async def test_a_date_in_the_future_is_dropped_and_counted_once() -> None:
     look = await reader.look(clock() + 5)
     for _ in range(3):
         page = reader.page(look)
-    assert page.value(c.MINING_POOL_USD, "scrypt") is None
+    assert page.value(c.MINING_POOL_USD, *SCRYPT) is None
     assert page.value(c.MINING_POOL_IMPLAUSIBLE, c.MINING_POOL_ALGORITHM_TIMESTAMP.name) == 1.0
 
 

@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     for note in config.notes:
         print(note)
     miners = config.fleet.all_miners()
-    pools = ", ".join(settings.name or name for name, settings in config.pools.items()) or "none"
+    pools = ", ".join(account.instance for account in config.pools) or "none"
     print(
         f"{arguments.config_file}: good; miners: {len(miners)}, pools: {pools}, asked every"
         f" {config.fleet.poll_interval_seconds:g} s with {config.fleet.timeout_seconds:g} s to answer"

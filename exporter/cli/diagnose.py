@@ -6,19 +6,21 @@ import argparse
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass
 from email.utils import parsedate_to_datetime
 
 from exporter import catalogue as c
 from exporter.cli.common import config_option, console, find, json_option, open_fleet, print_json, read_config
-from exporter.config.schema import MODULE, Config
+from exporter.config.schema import Config
 from exporter.errors import ProbeError, Reason
 from exporter.exposition import Page
 from exporter.fleet import Fleet, Target
 from exporter.http import Client
+from exporter.pools import Account
+from exporter.pools.metrics import usd_per_hash
 from exporter.pools.reading import PoolReading
-from exporter.units import hashrate_text
+from exporter.units import DAY, hashrate_text
 from exporter.vnish.reading import MinerReading
 
 _CLOCK_SECONDS = 120.0
@@ -30,7 +32,24 @@ _ADVICE = {
     Reason.BAD_SHAPE: "The answer is of another interface: set api for this miner, or look at its firmware.",
     Reason.UNAUTHORISED: "It wants a password: set password_file (or api_key_file) for this miner.",
     Reason.REFUSED: "Add its network to fleet.allowed_networks.",
-    Reason.NO_DATA: "The relay has heard nothing of the pool: give it a minute, then look at its log.",
+    Reason.CIRCUIT_OPEN: "Wait for the breaker.",
+}
+
+# What to do about a pool; a driver's own advice comes first.
+_POOL_ADVICE = {
+    Reason.TIMEOUT: "The pool takes too long: raise fleet.timeout_seconds, or try again later.",
+    Reason.CONNECTION: "Does this machine reach it, and is base_url right? If others cannot either, wait.",
+    Reason.HTTP_STATUS: "The pool answers with an error: try again later.",
+    Reason.NOT_JSON: "This is not the pool's interface: check base_url.",
+    Reason.HTML: "The pool is under maintenance, or base_url leads to its web page: check it, else wait.",
+    Reason.EMPTY: "A pool says nothing when asked too often or for an unknown account: check it.",
+    Reason.BAD_SHAPE: "The answer is not what this pool gives: check type and base_url.",
+    Reason.UNAUTHORISED: "Compare the key with the pool's page; make a new read-only one if in doubt.",
+    Reason.UNKNOWN_ACCOUNT: "Compare the account's name or address with the pool's page.",
+    Reason.IP_NOT_ALLOWED: "Add this machine's public address to the key's allow-list at the pool.",
+    Reason.THROTTLED: "It is asked too often: raise sync_interval_seconds, and ask from one place only.",
+    Reason.POOL_ERROR: "The pool reports an error of its own: try again later.",
+    Reason.NO_DATA: "The pool has no figures yet: give it some minutes after the first share.",
     Reason.BUDGET_SPENT: "The hour's requests are spent: raise sync_interval_seconds.",
     Reason.CIRCUIT_OPEN: "Wait for the breaker.",
 }
@@ -73,7 +92,8 @@ async def _run(arguments: argparse.Namespace, config: Config) -> int:
     checks: list[Check] = []
     async with open_fleet(config) as fleet:
         target = find(fleet, arguments.target)
-        steps = _miner(fleet, target, config) if target.module == MODULE else _pool(fleet, target, config)
+        account = next((one for one in config.pools if one.instance == target.instance), None)
+        steps = _pool(target, account, config) if account else _miner(fleet, target, config)
         async for check in steps:
             checks.append(check)
             if not arguments.json:
@@ -123,7 +143,7 @@ async def _miner(fleet: Fleet, target: Target, config: Config) -> AsyncIterator[
     if reading.authenticated is not None:
         yield _login(reading)
     page = Page()
-    dropped = target.reader.kind.write(reading, page)
+    dropped = target.reader.kind.write(reading, page, 0.0)
     yield _units(reading, page)
     if dropped:
         yield Check(
@@ -243,16 +263,8 @@ def _clock(date: str | None) -> Check:
     return Check("clock", "ok", f"within {abs(ahead):.0f} s of ours")
 
 
-async def _pool(fleet: Fleet, target: Target, config: Config) -> AsyncIterator[Check]:
-    yield Check("configuration", "ok", f"an account at {target.module}")
-    client = target.reader.open_client(time.monotonic() + config.fleet.timeout_seconds)
-    try:
-        answer = await client.request("GET", "/")
-    except ProbeError as error:
-        yield _failed("service", error)
-        return
-    healthy = answer.status in (200, 401, 404)
-    yield Check("service", "ok" if healthy else "warning", f"status {answer.status}", seconds=answer.seconds)
+async def _pool(target: Target, account: Account, config: Config) -> AsyncIterator[Check]:
+    yield Check("configuration", "ok", f"an account at {account.type}")
     look = await target.reader.look(time.monotonic() + config.fleet.timeout_seconds)
     for step in look.steps:
         yield Check(
@@ -262,31 +274,54 @@ async def _pool(fleet: Fleet, target: Target, config: Config) -> AsyncIterator[C
             seconds=step.seconds,
         )
     if look.error or not isinstance(look.reading, PoolReading):
-        name = (
-            "authentication" if look.error and look.error.reason is Reason.UNAUTHORISED else "profitability"
-        )
-        yield _failed(name, look.error)
+        name = {
+            Reason.CONNECTION: "service",
+            Reason.TIMEOUT: "service",
+            Reason.UNAUTHORISED: "authentication",
+            Reason.IP_NOT_ALLOWED: "authentication",
+            Reason.UNKNOWN_ACCOUNT: "account",
+        }.get(look.error.reason if look.error else Reason.NO_DATA, "figures")
+        yield _failed(name, look.error, {**_POOL_ADVICE, **account.driver.ADVICE})
         return
     yield Check("authentication", "ok", "not refused")
     reading = look.reading
     page = Page()
-    target.reader.kind.write(reading, page)
-    dated = page.value(c.MINING_POOL_DATA_TIMESTAMP, "profitability")
+    target.reader.kind.write(reading, page, 0.0)
+    for part, up in reading.parts.items():
+        if not up:
+            yield Check(part, "warning", "this part of the figures failed", "The rest is read all the same.")
+    yield _freshness(target, page)
+    if reading.workers:
+        online = sum(worker.online is not False for worker in reading.workers)
+        yield Check("workers", "ok", f"{online} of {len(reading.workers)} seen by the pool")
+    elif reading.hashrate or reading.coins:
+        yield Check(
+            "workers",
+            "warning",
+            "the pool knows no worker of this account",
+            "Does a miner mine to it under this account's name?",
+        )
+    earned = usd_per_hash(page).get("scrypt")
+    if earned is not None:
+        yield Check("earnings", "ok", f"a GH/s of scrypt earns ${earned * 1e9 * DAY:.3f} a day")
+    elif not reading.profitability:
+        yield Check("earnings", "skipped", "the pool quotes no price for a hash")
+
+
+def _freshness(target: Target, page: Page) -> Check:
+    dated = page.value(c.MINING_POOL_DATA_TIMESTAMP, "profitability") or page.value(
+        c.MINING_POOL_DATA_TIMESTAMP, "account"
+    )
     limit = target.static.value(c.THRESHOLD_POOL_DATA_AGE) or 0.0
     age = time.time() - dated if dated else None
     if age is None or age > limit:
         words = "undated" if age is None else f"{age / 60:.0f} min old"
-        yield Check("freshness", "failed", f"figures are {words}", "The relay has lost the pool: restart it.")
-    else:
-        yield Check("freshness", "ok", f"figures are {age:.0f} s old, shown up to {limit / 60:.0f} min")
-    known = ", ".join(one.algorithm for one in reading.profitability)
-    scrypt = page.value(c.MINING_POOL_USD, "scrypt")
-    worth = f"; a GH/s of scrypt earns ${scrypt * 1e9 * 86_400:.3f} a day" if scrypt is not None else ""
-    yield Check("algorithms", "ok", f"{known}{worth}")
-    del fleet
+        return Check("freshness", "failed", f"figures are {words}", "The pool serves old figures.")
+    words = f"figures are {max(0.0, age):.0f} s old, shown up to {limit / 60:.0f} min"
+    return Check("freshness", "ok", words)
 
 
-def _failed(name: str, error: ProbeError | None) -> Check:
+def _failed(name: str, error: ProbeError | None, advice: Mapping[Reason, str] | None = None) -> Check:
     if error is None:
         return Check(name, "failed", "no reading")
-    return Check(name, "failed", str(error), _ADVICE.get(error.reason, ""))
+    return Check(name, "failed", str(error), (advice or _ADVICE).get(error.reason, ""))

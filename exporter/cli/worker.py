@@ -8,7 +8,6 @@ import asyncio
 from exporter.cli.common import config_option, console, find, json_option, open_fleet, print_json, read_config
 from exporter.config.load import ConfigError
 from exporter.config.schema import Config
-from exporter.pools import drivers
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -33,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
         known = ", ".join(one.instance for one in config.fleet.all_miners()) or "none"
         raise ConfigError([f"{arguments.miner}: expected a configured miner; there are {known}"])
     if not config.pools:
-        raise ConfigError([f"{arguments.config_file}: expected a pool's section, found none"])
+        raise ConfigError([f"{arguments.config_file}: expected an account in pools, found none"])
     worker = miner.worker or miner.instance
     algorithm = arguments.algorithm or miner.algorithm or asyncio.run(_asked(config, miner.instance))
     if algorithm is None:
@@ -41,12 +40,12 @@ def run(arguments: argparse.Namespace) -> int:
             [f"{miner.instance}: expected --algorithm, since the miner does not say what it mines"]
         )
     rows = []
-    for name, settings in config.pools.items():
+    for account in config.pools:
         try:
-            stratum = drivers()[name].stratum(settings, worker, algorithm)
+            stratum = account.driver.stratum(account.settings, worker, algorithm)
         except ValueError as error:
-            raise ConfigError([f"{arguments.config_file}: {name}: {error}"]) from None
-        rows.append({"pool": settings.name or name, **stratum})
+            raise ConfigError([f"{arguments.config_file}: {account.instance}: {error}"]) from None
+        rows.append({"pool": account.instance, **stratum})
     if arguments.json:
         print_json(rows)
         return 0

@@ -6,7 +6,16 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo
+
+from exporter.catalogue import CATALOGUE
+
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
+# Labels with a meaning of their own on some series, or to Prometheus.
+RESERVED_LABELS = frozenset(
+    {"instance", "job", "le", "quantile", "alertname", "severity"}
+    | {label for metric in CATALOGUE.values() for label in metric.labels}
+)
 
 
 class Section(BaseModel):
@@ -59,10 +68,22 @@ def _secret(value: Any) -> Any:
     return value
 
 
+def _labels(labels: dict[str, str]) -> dict[str, str]:
+    for name, value in labels.items():
+        if not _LABEL.fullmatch(name) or name.startswith("__"):
+            raise ValueError(f"expected label names of letters, digits and underscores; {name!r} is none")
+        if name in RESERVED_LABELS:
+            raise ValueError(f"expected a label of your own; {name!r} has a meaning already")
+        if not value.isprintable() or len(value) > 256:
+            raise ValueError(f"expected printable text of at most 256 characters for label {name!r}")
+    return labels
+
+
 Boolean = Annotated[bool, BeforeValidator(_boolean)]
 Integer = Annotated[int, BeforeValidator(_number)]
 Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_number)]
 Positive = Annotated[Number, Field(gt=0)]
+Labels = Annotated[dict[str, str], AfterValidator(_labels)]
 Secret = Annotated[SecretStr, BeforeValidator(_secret)]
 SecretFile = Annotated[SecretStr, BeforeValidator(_secret_file)]
 

@@ -18,7 +18,7 @@ from exporter.address import Endpoint
 from exporter.config.base import FromEnvironment
 from exporter.config.schema import MODULE, Config, Root
 from exporter.config.yaml import Document, KeyPath, parse
-from exporter.pools import drivers
+from exporter.pools import Account, Context, drivers
 from exporter.pools.settings import PoolSettings
 
 _SECRET_WORDS = ("password", "key", "secret", "token")
@@ -86,9 +86,10 @@ class _Checker:
             self._breakers(root)
             self._miners(root)
             self._instances(root, pools)
+            self._payers(root, pools)
         if self._faults or not isinstance(root, Root):
             raise self._error()
-        return Config(root, pools, tuple(notes))
+        return Config(root, tuple(account for account, _ in pools), tuple(notes))
 
     def _moved(self, data: dict[str, Any]) -> list[str]:
         notes = []
@@ -106,20 +107,44 @@ class _Checker:
                 notes.append(f"{self._where(path)}: {note}")
         return notes
 
-    def _pools(self, data: dict[str, Any]) -> dict[str, PoolSettings]:
-        pools: dict[str, PoolSettings] = {}
-        for name, driver in drivers().items():
-            if name not in data:
+    def _pools(self, data: dict[str, Any]) -> list[tuple[Account, KeyPath]]:
+        """The accounts of ``pools``, and those in the short form: a section named like a driver."""
+        sections: list[tuple[str, Any, KeyPath]] = []
+        listed = data.pop("pools", None)
+        if listed is not None and not isinstance(listed, list):
+            self._fault(("pools",), f"expected a list of accounts, found {_kind(listed)}")
+            listed = None
+        for index, entry in enumerate(listed or ()):
+            path: KeyPath = ("pools", index)
+            if not isinstance(entry, dict):
+                self._fault(path, f"expected an account with a type, found {_kind(entry)}")
                 continue
-            section = data.pop(name)
-            settings = self._section(driver.Settings, {} if section is None else section, (name,))
+            section = dict(entry)
+            kind = section.pop("type", None)
+            if isinstance(kind, str) and kind in drivers():
+                sections.append((kind, section, path))
+            elif kind is None:
+                self._fault(path, f"expected a type, one of {', '.join(drivers())}, found none")
+            else:
+                found = kind if isinstance(kind, str) else ""
+                self._fault(
+                    (*path, "type"),
+                    f"expected a known type of pool{_found(kind, path)}{_nearest(found, [*drivers()])}",
+                )
+        for name in drivers():
+            if name in data:
+                short = data.pop(name)
+                sections.append((name, {} if short is None else short, (name,)))
+        pools = []
+        for kind, section, path in sections:
+            settings = self._section(drivers()[kind].Settings, section, path)
             if not isinstance(settings, PoolSettings):
                 continue
             try:
-                driver.source(settings, self._environ)
+                drivers()[kind].source(settings, Context(self._environ))
             except ValueError as error:
-                self._fault((name,), str(error))
-            pools[name] = settings
+                self._fault(path, str(error))
+            pools.append((Account(kind, settings), path))
         return pools
 
     def _section(self, model: type[BaseModel], data: Any, base: KeyPath) -> BaseModel | None:
@@ -133,7 +158,7 @@ class _Checker:
             return None
 
     def _known(self, base: KeyPath) -> tuple[str, ...]:
-        return () if base else (*drivers(), *(path[0] for path in _MOVED if len(path) == 1))
+        return () if base else ("pools", *drivers(), *(path[0] for path in _MOVED if len(path) == 1))
 
     def _breakers(self, root: Root) -> None:
         known = [MODULE, *drivers()]
@@ -170,13 +195,27 @@ class _Checker:
             except ValueError as error:
                 self._fault((*path, "thresholds"), str(error))
 
-    def _instances(self, root: Root, pools: Mapping[str, PoolSettings]) -> None:
-        taken = {miner.instance for miner in root.fleet.all_miners()}
-        for name, settings in pools.items():
-            if (settings.name or name) in taken:
-                self._fault((name, "name"), "expected a name of its own, found it at a miner too")
-        if not (taken or pools or root.fleet.allowed_networks or self._faults):
+    def _instances(self, root: Root, pools: list[tuple[Account, KeyPath]]) -> None:
+        taken = dict.fromkeys((miner.instance for miner in root.fleet.all_miners()), "a miner")
+        for account, path in pools:
+            if account.instance in taken:
+                where = (*path, "name") if account.settings.name else path
+                self._fault(where, f"expected a name of its own, found it at {taken[account.instance]} too")
+            taken.setdefault(account.instance, _dotted(path))
+        if not (taken or root.fleet.allowed_networks or self._faults):
             self._fault(("fleet",), "expected miner_ips, miners or allowed_networks, found none of them")
+
+    def _payers(self, root: Root, pools: list[tuple[Account, KeyPath]]) -> None:
+        """``pool`` of the fleet and of a miner names an account."""
+        known = [account.instance for account, _ in pools]
+        named: list[tuple[KeyPath, str | None]] = [(("fleet", "pool"), root.fleet.pool)]
+        named += [
+            (("fleet", "miners", index, "pool"), miner.pool) for index, miner in enumerate(root.fleet.miners)
+        ]
+        for path, name in named:
+            if name is not None and name not in known:
+                hint = _nearest(name, known) if known else "; there are no accounts"
+                self._fault(path, f"expected the name of an account{_found(name, path)}{hint}")
 
     def _fault(self, path: KeyPath, text: str, line: int | None = None) -> None:
         known = self._document.lines

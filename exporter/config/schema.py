@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from exporter.address import Endpoint, Network
-from exporter.catalogue import CATALOGUE
 from exporter.config.base import (
     Boolean,
     Integer,
+    Labels,
     Number,
     Secret,
     SecretFile,
@@ -22,15 +20,9 @@ from exporter.config.base import (
     chosen_secret,
 )
 from exporter.http import DEFAULT_MAX_BYTES, tls_settings
-from exporter.pools.settings import PoolSettings
+from exporter.pools import Account
 
 MODULE = "vnish"
-_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
-# Labels with a meaning of their own on some series, or to Prometheus.
-RESERVED_LABELS = frozenset(
-    {"instance", "job", "le", "quantile", "alertname", "severity"}
-    | {label for metric in CATALOGUE.values() for label in metric.labels}
-)
 
 
 def _endpoint(text: str) -> str:
@@ -46,17 +38,6 @@ def _network(text: str) -> str:
     except ValueError:
         raise ValueError("expected a network such as 192.168.1.0/24") from None
     return text
-
-
-def _labels(labels: dict[str, str]) -> dict[str, str]:
-    for name, value in labels.items():
-        if not _LABEL.fullmatch(name) or name.startswith("__"):
-            raise ValueError(f"expected label names of letters, digits and underscores; {name!r} is none")
-        if name in RESERVED_LABELS:
-            raise ValueError(f"expected a label of your own; {name!r} has a meaning already")
-        if not value.isprintable() or len(value) > 256:
-            raise ValueError(f"expected printable text of at most 256 characters for label {name!r}")
-    return labels
 
 
 def _host_port(text: str) -> str:
@@ -135,7 +116,7 @@ class Miner(Section):
     address: Address
     name: Name | None = None
     worker: Name | None = None
-    labels: Annotated[dict[str, str], AfterValidator(_labels)] = {}
+    labels: Labels = {}
     api: Literal["auto", "v1", "simple", "cgi"] = "auto"
     password: Secret | None = None
     password_file: SecretFile | None = None
@@ -143,6 +124,7 @@ class Miner(Section):
     api_key_file: SecretFile | None = None
     full_detail: Boolean = False
     expected_pools: list[Name] | None = None
+    pool: Name | None = None
     ca_file: str | None = None
     fingerprint: str | None = None
     algorithm: Literal["scrypt", "sha256d"] | None = None
@@ -208,6 +190,7 @@ class Fleet(Section):
     chips_interval_seconds: Annotated[Number, Field(ge=0, le=3600)] = 0.0
     expected_pools: list[Name] = []
     pool_account: Name | None = None
+    pool: Name | None = None
 
     @model_validator(mode="after")
     def _audited(self) -> Fleet:
@@ -281,7 +264,7 @@ class Config:
     """A whole configuration, checked; *notes* are remarks for ``check`` on sections that have moved."""
 
     root: Root
-    pools: Mapping[str, PoolSettings]
+    pools: tuple[Account, ...]
     notes: tuple[str, ...] = ()
 
     @property

@@ -1,28 +1,44 @@
 """Mining pools: one reading and one set of series for all, one folder for each driver.
 
-A driver is a sub-package. Its folder's name is the configuration section and the probe module; it offers
-``Settings`` (a :class:`~exporter.pools.settings.PoolSettings`), ``source`` and ``stratum``.
-Nothing outside the folder knows the pool's name.
+A driver is a sub-package. Its folder's name is the ``type`` of an account, the section of its short form and
+the probe module. Nothing outside the folder knows the pool's name.
 """
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import pkgutil
-from collections.abc import Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from exporter.address import Endpoint
+from exporter.errors import Reason
 from exporter.http import Client
 from exporter.pools.reading import PoolReading
 from exporter.pools.settings import PoolSettings
 
 
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a source gets of the world: the environment, two clocks and a pause."""
+
+    environ: Mapping[str, str] = field(default_factory=dict)
+    clock: Callable[[], float] = time.monotonic
+    wall_clock: Callable[[], float] = time.time
+    sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep
+
+
 class PoolSource(Protocol):
     """Reads one pool account."""
 
-    endpoint: Endpoint
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the pool is asked."""
+        ...
 
     async def read(self, client: Client) -> PoolReading:
         """One reading.
@@ -32,15 +48,32 @@ class PoolSource(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """End what runs beside the readings; the source is not asked any more."""
+        ...
+
 
 class Driver(Protocol):
-    """What a driver's package offers."""
+    """What a driver's package offers.
+
+    ``ADVICE`` says what a person does about a reason, where it is another thing than at any pool.
+    """
 
     Settings: type[PoolSettings]
+    ADVICE: Mapping[Reason, str]
 
     @staticmethod
-    def source(settings: PoolSettings, environ: Mapping[str, str]) -> PoolSource:
-        """A source for one account."""
+    def source(settings: PoolSettings, context: Context) -> PoolSource:
+        """A source for one account; nothing is sent yet.
+
+        Raises:
+            ValueError: the settings and the environment together make no account.
+        """
+        ...
+
+    @staticmethod
+    def hosts(settings: PoolSettings) -> tuple[str, ...]:
+        """The domains of the pool's stratum servers."""
         ...
 
     @staticmethod
@@ -61,3 +94,33 @@ def drivers() -> dict[str, Driver]:
         if module.ispkg:
             found[module.name] = importlib.import_module(f"{__name__}.{module.name}")  # type: ignore[assignment]
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One configured account: the driver's name and its settings."""
+
+    type: str
+    settings: PoolSettings
+
+    @property
+    def instance(self) -> str:
+        """The name its series carry."""
+        return self.settings.name or self.type
+
+    @property
+    def driver(self) -> Driver:
+        """The driver that reads it."""
+        return drivers()[self.type]
+
+    def mined_at(self, host: str) -> bool:
+        """Whether a miner that mines to *host* (``host`` or ``host:port``) mines for this account."""
+        name = host.partition(":")[0].rstrip(".").lower()
+        for known in (*self.settings.stratum_hosts, *self.driver.hosts(self.settings)):
+            known = known.lower()
+            if ":" in known:
+                if host.lower() == known:
+                    return True
+            elif name == known or name.endswith(f".{known}"):
+                return True
+        return False

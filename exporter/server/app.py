@@ -192,7 +192,9 @@ async def _metrics(request: web.Request) -> web.Response:
 async def _config(request: web.Request) -> web.Response:
     config = request.app[RUNTIME].config
     view = config.root.model_dump(mode="python")
-    view.update({name: settings.model_dump(mode="python") for name, settings in config.pools.items()})
+    view["pools"] = [
+        {"type": account.type, **account.settings.model_dump(mode="python")} for account in config.pools
+    ]
     return web.Response(text=yaml.safe_dump(_without_secrets(view), sort_keys=False, allow_unicode=True))
 
 

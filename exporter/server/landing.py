@@ -19,6 +19,7 @@ from exporter import __version__
 from exporter import catalogue as c
 from exporter.exposition import Page
 from exporter.fleet import Fleet, Target
+from exporter.pools.metrics import usd_per_hash
 from exporter.probe import Look
 from exporter.units import DAY, hashrate_text
 from exporter.vnish.reading import MinerReading
@@ -80,12 +81,11 @@ async def _refresh(fleet: Fleet, clock: Callable[[], float]) -> None:
 def _prices(fleet: Fleet) -> dict[str, float]:
     """USD per hash by algorithm, the best of the pools; those a pool's page does not show are no prices."""
     prices: dict[str, float] = {}
-    algorithm = c.MINING_POOL_USD.labels.index("algorithm")
     for target in fleet.pools.values():
         if target.reader.last is None:
             continue
-        for labels, usd in target.reader.page(target.reader.last).family(c.MINING_POOL_USD).items():
-            prices[labels[algorithm]] = max(usd, prices.get(labels[algorithm], usd))
+        for algorithm, usd in usd_per_hash(target.reader.page(target.reader.last)).items():
+            prices[algorithm] = max(usd, prices.get(algorithm, usd))
     return prices
 
 

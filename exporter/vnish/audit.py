@@ -16,6 +16,21 @@ from exporter.vnish.reading import MinerReading, Pool
 _HOST = re.compile(r"(?:[a-z0-9+.-]+://)?(?:[^/@]*@)?([^/@:\s]+)(?::(\d+))?(?:/.*)?", re.IGNORECASE)
 
 
+def mined_pool(reading: MinerReading) -> Pool | None:
+    """The owner's pool that the miner mines to now, else the first in its list; ``None`` without any."""
+    own = [pool for pool in reading.pools if pool.kind == "UserPool" and pool.url]
+    return next((pool for pool in own if pool.status == "active"), own[0] if own else None)
+
+
+def pool_host(url: str | None) -> str | None:
+    """``host`` or ``host:port`` of a pool's URL, in lower case; ``None`` if it is none."""
+    found = _HOST.fullmatch(url or "")
+    if not found:
+        return None
+    host = found[1].lower().rstrip(".")
+    return f"{host}:{found[2]}" if found[2] else host
+
+
 @dataclass(frozen=True, slots=True)
 class PoolAudit:
     """What is expected of one miner: *hosts* as ``host`` or ``host:port``, its *account* and *worker*."""
@@ -41,11 +56,8 @@ class PoolAudit:
     def _right_host(self, url: str | None) -> bool:
         if not self.hosts:
             return True
-        found = _HOST.fullmatch(url or "")
-        if not found:
-            return False
-        host = found[1].lower().rstrip(".")
-        return host in self.hosts or f"{host}:{found[2]}" in self.hosts
+        host = pool_host(url)
+        return host is not None and (host in self.hosts or host.partition(":")[0] in self.hosts)
 
     def _right_user(self, user: str | None) -> bool:
         if user is None or set(user) == {"*"}:

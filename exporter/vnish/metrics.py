@@ -241,4 +241,4 @@ def _within(column: Sequence[float | None], low: float, high: float) -> bool:
 
 
 # What a miner said last is never shown in place of what it says now.
-KIND = TargetKind(c.MINER_PROBE, samples)
+KIND: TargetKind[MinerReading] = TargetKind(c.MINER_PROBE, lambda reading, page, _age: samples(reading, page))

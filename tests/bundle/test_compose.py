@@ -92,8 +92,8 @@ def test_the_example_for_compose_is_good_too(tmp_path: Path) -> None:
         )
     )
     environ = {"PROHASHING_SERVER_HOST": "relay", "PROHASHING_SERVER_PORT": "3000"}
-    [settings] = load(tmp_path / "config.yaml", environ).pools.values()
-    assert settings.model_dump()["base_url"] == "http://relay:3000"
+    [account] = load(tmp_path / "config.yaml", environ).pools
+    assert account.settings.model_dump()["base_url"] == "http://relay:3000"
 
 
 def test_both_example_configurations_are_good() -> None:

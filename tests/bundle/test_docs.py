@@ -16,6 +16,7 @@ from exporter.catalogue import CATALOGUE
 from exporter.config.load import load
 from exporter.config.schema import Root
 from exporter.pools import drivers
+from exporter.pools.settings import PoolSettings
 from tests import firmware
 from tests.conftest import ROOT
 
@@ -45,10 +46,16 @@ def leaves(model: type[BaseModel], prefix: str) -> list[str]:
 def test_every_key_is_documented() -> None:
     text = (ROOT / "docs/configuration.md").read_text()
     keys = leaves(Root, "")
-    for name, driver in drivers().items():
-        keys += leaves(driver.Settings, f".{name}")
     for key in keys:
         assert re.search(rf"`[\w.\[\]]*{re.escape(key.rpartition('.')[2])}`", text), key
+
+
+def test_every_pool_has_its_page_with_every_key_of_its_own() -> None:
+    text = (ROOT / "docs/pools.md").read_text()
+    sections = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
+    for name, driver in drivers().items():
+        for key in driver.Settings.model_fields.keys() - PoolSettings.model_fields.keys():
+            assert f"`{key}`" in sections[name], f"{name}: {key}"
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

@@ -192,7 +192,7 @@ async def test_diagnose_a_healthy_miner_and_pool(shell: Shell) -> None:
         "state",
     } <= {check["name"] for check in checks}
     names = {check["name"] for check in json.loads((await shell.run("diagnose", "prohashing", "--json")).out)}
-    assert {"service", "authentication", "freshness", "algorithms"} <= names
+    assert {"/profitability", "authentication", "freshness", "earnings"} <= names
 
 
 # What a person is told first of each fault, and whether it is a failure.
@@ -227,9 +227,7 @@ async def test_diagnose_each_fault(shell: Shell, fault: str) -> None:
         assert troubled == []
 
 
-@pytest.mark.parametrize(
-    ("fault", "name"), [("dead", "service"), ("empty", "profitability"), ("html", "profitability")]
-)
+@pytest.mark.parametrize(("fault", "name"), [("dead", "service"), ("empty", "figures"), ("html", "figures")])
 async def test_diagnose_a_pool_in_trouble(shell: Shell, fault: str, name: str) -> None:
     await shell.simulation.inject("pool", fault)
     done = await shell.run("diagnose", "prohashing", "--json")

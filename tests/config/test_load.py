@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from exporter.config.load import ConfigError, load
 from exporter.config.schema import Config
+from exporter.pools import Context, drivers
 
 GOOD = """\
 fleet:
@@ -59,8 +60,8 @@ def test_a_whole_file_is_understood(tmp_path: Path) -> None:
     assert config.breaker("vnish") == (4, 30.0)
     assert config.breaker("prohashing") == (5, 90.0)
     assert config.root.logging.level == "DEBUG"
-    assert config.pools["prohashing"].sync_interval_seconds == 120
-    assert config.pools["prohashing"].api_key == SecretStr("s3cret")  # type: ignore[attr-defined]
+    assert config.pools[0].settings.sync_interval_seconds == 120
+    assert config.pools[0].settings.api_key == SecretStr("s3cret")  # type: ignore[attr-defined]
     assert config.scrape_timeout_seconds == 10.5
 
 
@@ -70,7 +71,7 @@ def test_defaults(tmp_path: Path) -> None:
     assert config.breaker("prohashing") == (5, 60.0)
     assert config.server.listen == "127.0.0.1:10777"
     assert config.fleet.max_response_bytes == 4 * 1024 * 1024
-    assert config.pools == {}
+    assert config.pools == ()
     assert config.notes == ()
 
 
@@ -219,8 +220,48 @@ def test_defaults(tmp_path: Path) -> None:
             ":1: prohashing.rate_limit_requests_per_hour: expected a number above 0, found 0",
         ),
         (
+            "pools: {type: prohashing}",
+            ":1: pools: expected a list of accounts, found a section of keys",
+        ),
+        (
+            "pools: [prohashing]",
+            ":1: pools[0]: expected an account with a type, found text",
+        ),
+        (
+            "pools: [{name: main}]",
+            f":1: pools[0]: expected a type, one of {', '.join(drivers())}, found none",
+        ),
+        (
+            "pools: [{type: [x]}]",
+            f":1: pools[0].type: expected a known type of pool, found a list; known here are {', '.join(drivers())}",
+        ),
+        (
+            "pools: [{type: prohashin}]",
+            ":1: pools[0].type: expected a known type of pool, found 'prohashin'; did you mean prohashing?",
+        ),
+        (
+            "pools:\n- {type: prohashing, name: main}\n- {type: prohashing, name: main}",
+            ":3: pools[1].name: expected a name of its own, found it at pools[0] too",
+        ),
+        (
+            "pools: [{type: prohashing, base_ur: x}]",
+            ":1: pools[0].base_ur: unknown key; did you mean base_url?",
+        ),
+        (
+            "pools: [{type: prohashing, labels: {coin: x}}]",
+            ":1: pools[0].labels: expected a label of your own; 'coin' has a meaning already",
+        ),
+        (
+            "fleet: {pool: mein}\npools: [{type: prohashing, name: main}]",
+            ":1: fleet.pool: expected the name of an account, found 'mein'; did you mean main?",
+        ),
+        (
+            "fleet: {miners: [{address: 192.0.2.1, pool: main}]}",
+            ":1: fleet.miners[0].pool: expected the name of an account, found 'main'; there are no accounts",
+        ),
+        (
             "fleet: {miners: [{address: 192.0.2.1, name: prohashing}]}\nprohashing: {}",
-            ":2: prohashing.name: expected a name of its own, found it at a miner too",
+            ":2: prohashing: expected a name of its own, found it at a miner too",
         ),
         (
             "fleet: {miner_ips: [192.0.2.1]}\nbreaker: {vnihs: {failure_threshold: 3}}",
@@ -321,7 +362,7 @@ def test_a_value_from_the_environment_cannot_add_keys(tmp_path: Path) -> None:
 def test_a_secret_may_be_a_file_beside_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("s3cret\n")
     config = read(tmp_path, "prohashing: {api_key_file: key}")
-    assert config.pools["prohashing"].key.get_secret_value() == "s3cret"  # type: ignore[attr-defined]
+    assert config.pools[0].settings.key.get_secret_value() == "s3cret"  # type: ignore[attr-defined]
 
 
 def test_a_secret_given_twice_is_a_mistake(tmp_path: Path) -> None:
@@ -388,13 +429,12 @@ def test_an_address_of_the_network_card_is_text(tmp_path: Path) -> None:
 
 
 def test_the_pools_relay_may_be_named_by_its_own_environment(tmp_path: Path) -> None:
-    from exporter.pools import drivers
 
     config = read(tmp_path, "prohashing: {}")
-    settings = config.pools["prohashing"]
+    settings = config.pools[0].settings
     environ = {"PROHASHING_SERVER_HOST": "relay", "PROHASHING_SERVER_PORT": "4000"}
-    assert str(drivers()["prohashing"].source(settings, environ).endpoint) == "relay:4000"
-    assert str(drivers()["prohashing"].source(settings, {}).endpoint) == "localhost:3000"
+    assert str(drivers()["prohashing"].source(settings, Context(environ)).endpoint) == "relay:4000"
+    assert str(drivers()["prohashing"].source(settings, Context()).endpoint) == "localhost:3000"
     with pytest.raises(ConfigError, match="prohashing: expected host"):
         read(tmp_path, "prohashing: {}", PROHASHING_SERVER_PORT="x y")
 

@@ -112,20 +112,31 @@ async def test_figures_do_not_need_the_status(outgoing: Outgoing) -> None:
 
 async def test_wrong_types_are_absent_and_counted(outgoing: Outgoing) -> None:
     reading = await read(
-        outgoing, profitability={"1": {"usd": "0.0025", "btc": 1e-7, "data_timestamp": True}}
+        outgoing,
+        profitability={
+            "1": {"usd": "0.0025", "btc": 1e-7, "data_timestamp": 1547510680.0},
+            "2": {"usd": 1e-7, "data_timestamp": True},
+        },
     )
     [scrypt] = reading.profitability
-    assert (scrypt.usd, scrypt.timestamp) == (None, None)
+    assert scrypt.usd is None
     assert scrypt.btc is not None
     assert reading.unexpected == {"profitability.*.usd": 1, "profitability.*.data_timestamp": 1}
 
 
+async def test_figures_without_a_date_are_none(outgoing: Outgoing) -> None:
+    reading = await read(
+        outgoing, profitability={"1": PROFITABILITY["1"], "2": {"usd": 1.3e-7, "btc": 1e-12}}
+    )
+    assert [one.algorithm for one in reading.profitability] == ["scrypt"]
+
+
 async def test_each_algorithm_is_as_old_as_itself(outgoing: Outgoing) -> None:
     page = Page()
-    dropped = samples(await read(outgoing), page, now=1547510680.0 + 550, max_age=600)
+    dropped = samples(await read(outgoing), page, now=1547511230.0, read_at=1547511230.0, max_age=600)
     assert dropped == {}
-    assert page.value(c.MINING_POOL_USD, "scrypt") is not None
-    assert page.value(c.MINING_POOL_USD, "sha256d") is None, (
+    assert page.value(c.MINING_POOL_USD, "scrypt", "", "pool") is not None
+    assert page.value(c.MINING_POOL_USD, "sha256d", "", "pool") is None, (
         "dropped by the pool, served by the relay for ever"
     )
     assert page.value(c.MINING_POOL_ALGORITHM_TIMESTAMP, "sha256d") == 1547510600.0

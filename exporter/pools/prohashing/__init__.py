@@ -7,50 +7,39 @@ pool that is gone is an ordinary state: ``mining_pool_up`` is 0.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field
 
 from exporter.address import Endpoint
-from exporter.config.base import Integer, Secret, SecretFile, chosen_secret
+from exporter.config.base import Integer
+from exporter.errors import Reason
+from exporter.pools import Context
 from exporter.pools.prohashing.relay import Relay
-from exporter.pools.settings import PoolSettings
+from exporter.pools.settings import KeyedSettings, Word
 
-Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+# What a person does about a reason at this pool.
+ADVICE = {
+    Reason.CONNECTION: "Is the pool's relay running, and does prohashing.base_url lead to it?",
+    Reason.NO_DATA: "The relay has heard nothing of the pool: restart it, else the pool is gone.",
+    Reason.UNAUTHORISED: "Compare api_key with the key of the relay.",
+}
 
 
-class Settings(PoolSettings):
+class Settings(KeyedSettings):
     """The account's key, and where the pool's REST relay listens.
 
     Without ``base_url`` the relay's own environment decides: ``PROHASHING_SERVER_HOST`` and ``_PORT``.
     """
 
-    api_key: Secret | None = None
-    api_key_file: SecretFile | None = None
-    base_url: str | None = None
     account: Word | None = None
     stratum_url: str = "stratum+tcp://us.mining.prohashing.com:3333"
     static_difficulty: Annotated[Integer, Field(gt=0)] | None = None
 
-    @field_validator("base_url")
-    @classmethod
-    def _is_url(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://")):
-            raise ValueError("expected http://host[:port] or https://host[:port]")
-        if value is not None:
-            Endpoint.parse(value)
-        return value
 
-    @model_validator(mode="after")
-    def _one_key(self) -> Settings:
-        chosen_secret("api_key", self.api_key, self.api_key_file)
-        return self
-
-    @property
-    def key(self) -> SecretStr | None:
-        """The account's key, from either place."""
-        return self.api_key or self.api_key_file
+def hosts(_settings: Settings) -> tuple[str, ...]:
+    """The domain of the pool's stratum servers."""
+    return ("prohashing.com",)
 
 
 def stratum(settings: Settings, worker: str, algorithm: str) -> dict[str, str]:
@@ -71,7 +60,7 @@ def stratum(settings: Settings, worker: str, algorithm: str) -> dict[str, str]:
     return {"url": settings.stratum_url, "user": settings.account, "password": ",".join(arguments)}
 
 
-def source(settings: Settings, environ: Mapping[str, str]) -> Relay:
+def source(settings: Settings, context: Context) -> Relay:
     """A source for the account of *settings*.
 
     Raises:
@@ -79,7 +68,7 @@ def source(settings: Settings, environ: Mapping[str, str]) -> Relay:
     """
     url = settings.base_url
     if url is None:
-        host = environ.get("PROHASHING_SERVER_HOST") or "localhost"
-        port = environ.get("PROHASHING_SERVER_PORT") or "3000"
+        host = context.environ.get("PROHASHING_SERVER_HOST") or "localhost"
+        port = context.environ.get("PROHASHING_SERVER_PORT") or "3000"
         url = f"http://{host}:{port}"
     return Relay(Endpoint.parse(url), settings.key)

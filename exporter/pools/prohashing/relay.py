@@ -48,6 +48,9 @@ class Relay:
         self.endpoint = endpoint
         self._key = key
 
+    def close(self) -> None:
+        """Nothing runs beside the readings."""
+
     async def read(self, client: Client) -> PoolReading:
         """One reading; two requests.
 
@@ -79,7 +82,9 @@ class Relay:
 
 def _profitability(number: str, entry: Fields) -> Profitability | None:
     name = ALGORITHMS.get(number) or (entry.text("algorithm_name") or "").lower()[:32]
-    if not name or not entry:
+    dated = entry.number("data_timestamp")
+    if not name or dated is None:
+        # The relay serves figures for ever: without a date nobody knows how old these are.
         return None
 
     def per_hash(key: str) -> float | None:
@@ -88,7 +93,7 @@ def _profitability(number: str, entry: Fields) -> Profitability | None:
 
     return Profitability(
         algorithm=name,
-        timestamp=entry.number("data_timestamp"),
+        timestamp=dated,
         usd=per_hash("usd"),
         btc=per_hash("btc"),
         max_usd=per_hash("max_usd"),

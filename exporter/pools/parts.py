@@ -1,0 +1,120 @@
+"""The calls a pool's reading is made of: each on its own rhythm, none sooner than the pool allows.
+
+A pool that wants ten seconds between two calls, or a payout list that changes once a day, cannot be asked
+for everything at every scrape. A source keeps the outcome of each call here for as long as it is worth.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from exporter.errors import ProbeError, Reason
+from exporter.http import Client
+
+T = TypeVar("T")
+
+# A wait that would leave less than this for the call itself is not begun.
+_ROOM_SECONDS = 1.0
+
+
+class _NotYetError(ProbeError):
+    """The pool's pause between calls is not over: nothing was asked."""
+
+
+@dataclass(slots=True)
+class _Part:
+    value: Any
+    at: float
+    up: bool
+    tried: float
+
+
+class Parts:
+    """What is kept of a pool's calls between readings; *gap_seconds* lie between any two of them.
+
+    With a gap of seconds only some calls have their turn in one reading, in the order they are asked for:
+    rhythms must be slow enough that the first leave turns to the last.
+    ``kept_seconds`` is how long a call's last outcome may stand in when it fails or must wait: the
+    account's ``max_age_minutes``.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        *,
+        kept_seconds: float,
+        gap_seconds: float = 0.0,
+        sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+    ) -> None:
+        self._clock = clock
+        self._sleep = sleep
+        self._kept_seconds = kept_seconds
+        self._gap_seconds = gap_seconds
+        self._parts: dict[str, _Part] = {}
+        self._last_call = -math.inf
+
+    async def required(
+        self, client: Client, name: str, every_seconds: float, ask: Callable[[Client], Awaitable[T]]
+    ) -> T:
+        """The outcome of the call *name*, asked anew if the last is older than *every_seconds*.
+
+        Raises:
+            ProbeError: the call failed, or its turn comes after the deadline and nothing young is kept.
+        """
+        kept = self._parts.get(name)
+        now = self._clock()
+        if kept and kept.up and now - kept.at < every_seconds:
+            return cast(T, kept.value)
+        if not await self._turn(client):
+            if kept and kept.up and now - kept.at < self._kept_seconds:
+                return cast(T, kept.value)
+            raise _NotYetError(Reason.THROTTLED, f"{name}: the pool's pause between calls is not over")
+        value = await ask(client)
+        now = self._clock()
+        self._parts[name] = _Part(value, now, True, now)
+        return value
+
+    async def optional(
+        self, client: Client, name: str, every_seconds: float, ask: Callable[[Client], Awaitable[T]]
+    ) -> T | None:
+        """As :meth:`required`, but a failure is the last outcome while that is young, else ``None``.
+
+        A call that failed is left alone for *every_seconds*, at most a minute. A refused key is a failure of
+        the whole account and raised.
+
+        Raises:
+            ProbeError: ``unauthorised``, ``unknown_account``, ``ip_not_allowed``.
+        """
+        now = self._clock()
+        kept = self._parts.get(name)
+        pause = min(every_seconds, 60.0)
+        if kept is None or kept.up or now - kept.tried >= pause:
+            try:
+                return await self.required(client, name, every_seconds, ask)
+            except ProbeError as error:
+                if error.reason in (Reason.UNAUTHORISED, Reason.UNKNOWN_ACCOUNT, Reason.IP_NOT_ALLOWED):
+                    raise
+                if isinstance(error, _NotYetError):
+                    return None
+                value, at = (kept.value, kept.at) if kept else (None, -math.inf)
+                kept = self._parts[name] = _Part(value, at, False, self._clock())
+        return cast(T, kept.value) if now - kept.at < self._kept_seconds else None
+
+    @property
+    def up(self) -> dict[str, bool]:
+        """Whether the last try of each call succeeded."""
+        return {name: part.up for name, part in self._parts.items()}
+
+    async def _turn(self, client: Client) -> bool:
+        """Wait until the next call is allowed; ``False`` if that leaves it no time."""
+        wait = self._last_call + self._gap_seconds - self._clock()
+        if wait > 0:
+            if wait > client.seconds_left - _ROOM_SECONDS:
+                return False
+            await self._sleep(wait)
+        self._last_call = self._clock()
+        return True

@@ -1,0 +1,96 @@
+"""The calls a reading is made of: rhythms, pauses, and what stands in for a call that failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from exporter.errors import ProbeError, Reason
+from exporter.http import Client
+from exporter.pools.parts import Parts
+from tests.conftest import FakeClock
+
+
+@dataclass
+class Caller:
+    """A client with a deadline, and calls that count themselves."""
+
+    clock: FakeClock
+    deadline: float = 1e9
+    asked: list[str] = field(default_factory=list)
+    error: ProbeError | None = None
+
+    @property
+    def seconds_left(self) -> float:
+        return self.deadline - self.clock()
+
+    def call(self, name: str):  # type: ignore[no-untyped-def]
+        async def ask(_: Client) -> str:
+            self.asked.append(name)
+            if self.error:
+                raise self.error
+            return f"{name}{len(self.asked)}"
+
+        return ask
+
+
+def make(clock: FakeClock, gap: float = 0.0) -> tuple[Parts, Caller]:
+    async def sleep(seconds: float) -> None:
+        clock.advance(seconds)
+
+    return Parts(clock, kept_seconds=600, gap_seconds=gap, sleep=sleep), Caller(clock)
+
+
+async def test_each_call_has_its_own_rhythm(clock: FakeClock) -> None:
+    parts, caller = make(clock)
+    for _ in range(10):
+        await parts.required(caller, "quick", 60, caller.call("quick"))  # type: ignore[arg-type]
+        await parts.required(caller, "slow", 300, caller.call("slow"))  # type: ignore[arg-type]
+        clock.advance(60)
+    assert caller.asked.count("quick") == 10
+    assert caller.asked.count("slow") == 2
+
+
+async def test_the_pause_between_calls_is_waited_out(clock: FakeClock) -> None:
+    parts, caller = make(clock, gap=1.0)
+    started = clock()
+    for name in ("a", "b", "c"):
+        await parts.required(caller, name, 60, caller.call(name))  # type: ignore[arg-type]
+    assert clock() - started == 2.0
+
+
+async def test_a_call_whose_turn_comes_too_late_is_left_out_and_has_it_next_time(clock: FakeClock) -> None:
+    parts, caller = make(clock, gap=10.0)
+    caller.deadline = clock() + 5
+    assert await parts.required(caller, "a", 60, caller.call("a")) == "a1"  # type: ignore[arg-type]
+    assert await parts.optional(caller, "b", 60, caller.call("b")) is None  # type: ignore[arg-type]
+    with pytest.raises(ProbeError) as caught:
+        await parts.required(caller, "c", 60, caller.call("c"))  # type: ignore[arg-type]
+    assert caught.value.reason is Reason.THROTTLED
+    assert parts.up == {"a": True}, "who was not asked has not failed"
+    clock.advance(11)
+    caller.deadline = clock() + 5
+    assert await parts.optional(caller, "b", 60, caller.call("b")) == "b2"  # type: ignore[arg-type]
+    assert caller.asked == ["a", "b"]
+
+
+async def test_the_last_outcome_stands_in_for_a_failure_while_young(clock: FakeClock) -> None:
+    parts, caller = make(clock)
+    assert await parts.optional(caller, "a", 60, caller.call("a")) == "a1"  # type: ignore[arg-type]
+    caller.error = ProbeError(Reason.HTTP_STATUS, "500")
+    clock.advance(100)
+    assert await parts.optional(caller, "a", 60, caller.call("a")) == "a1"  # type: ignore[arg-type]
+    assert parts.up == {"a": False}
+    assert await parts.optional(caller, "a", 60, caller.call("a")) == "a1"  # type: ignore[arg-type]
+    assert len(caller.asked) == 2, "a call that failed is left alone for a while"
+    clock.advance(501)
+    assert await parts.optional(caller, "a", 60, caller.call("a")) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("reason", [Reason.UNAUTHORISED, Reason.UNKNOWN_ACCOUNT, Reason.IP_NOT_ALLOWED])
+async def test_a_refused_account_is_no_partial_failure(clock: FakeClock, reason: Reason) -> None:
+    parts, caller = make(clock)
+    caller.error = ProbeError(reason, "no")
+    with pytest.raises(ProbeError):
+        await parts.optional(caller, "a", 60, caller.call("a"))  # type: ignore[arg-type]
