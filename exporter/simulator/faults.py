@@ -45,6 +45,23 @@ POOL_FAULTS: dict[str, Fault] = {
     "html": Fault("answers every request with a web page and status 200"),
     "empty": Fault("the relay has heard nothing of the pool"),
     "stale": Fault("the relay has lost the pool and serves its last figures"),
+    "slow": Fault("answers late", {"seconds": 2.0}),
+    "truncated": Fault("stops in the middle of every answer"),
+    "wrong_key": Fault("refuses the key, in its own words"),
+    "throttled": Fault("says it is asked too often, in its own words"),
+    "unknown_account": Fault("does not know the account, in its own words"),
+    "ip_not_allowed": Fault("does not take requests from this address, in its own words"),
+    "key_echoed": Fault("repeats the key in every answer"),
+    "numbers_as_text": Fault("sends numbers as text with leading zeros"),
+    "nulls": Fault("sends null for every number"),
+    "unit_flip": Fault("changes the unit of its hashrates from answer to answer, where it has units"),
+    "endless_pages": Fault("says of every page that there is another"),
+    "vanishing_worker": Fault("forgets a worker"),
+    "counter_reset": Fault("starts the workers' counters anew"),
+    "hostile_names": Fault("lists workers with names of quotes, line ends and 300 letters"),
+    "many_workers": Fault("lists many more workers", {"count": 5000}),
+    "skim": Fault("credits less than the shares are worth", {"percent": 5.0}),
+    "swapped_worker": Fault("credits two workers' shares to each other"),
 }
 
 

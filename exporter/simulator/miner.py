@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from exporter.simulator.faults import MINER_FAULTS, parameters
@@ -70,6 +70,8 @@ class SimMiner:
     started: float = 0.0
     ambient: float = 27.0
     password: str = "admin"  # noqa: S105 - the firmware's default, as in every miner's manual
+    # Told of every batch of shares: pool, accepted, rejected, stale.
+    on_shares: Callable[[SimPool, int, int, int], None] | None = None
     boards: list[SimBoard] = field(init=False)
     pools: list[SimPool] = field(init=False)
     faults: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -98,6 +100,8 @@ class SimMiner:
         self.fan_rpm = [self.duty / 100 * self.hardware.fan_rpm] * self.hardware.fans
         self.best_share = 0
         self._now = self.started
+        # Hashes done since it was made, the development fee's among them.
+        self.hashes_done = 0.0
         self._pools_anew()
         # As if it had been watched all the time: warm, and its counters where they would stand.
         for _ in range(_WARM_UP_STEPS):
@@ -316,8 +320,10 @@ class SimMiner:
     def _count_shares(self, seconds: float) -> None:
         """Shares arrive as a Poisson process at each pool's difficulty."""
         hashes = self.rate() * self.hardware.unit * seconds
-        if hashes <= 0:
+        # Without its cable it finds nothing for anybody.
+        if hashes <= 0 or "unplugged" in self.faults:
             return
+        self.hashes_done += hashes
         rejected = 0.002 + self._fault("shares_rejected", "percent") / 100
         for pool, part in ((self.pools[0], 1 - DEVFEE_RATIO), (self.pools[2], DEVFEE_RATIO)):
             found = poisson(self.rng, hashes * part / (pool.difficulty * self.hardware.share_factor))
@@ -331,7 +337,13 @@ class SimMiner:
             pool.stale += late
             pool.accepted_difficulty += good * pool.difficulty
             pool.last_share = self._now
+            if self.on_shares:
+                self.on_shares(pool, good, bad, late)
             self.best_share = max(self.best_share, int(pool.difficulty * found / self.rng.uniform(0.01, 1.0)))
+
+    def owner_rate(self) -> float:
+        """Hashes per second done for the owner, now."""
+        return self.rate() * self.hardware.unit * (1 - DEVFEE_RATIO)
 
     def last_share_age(self, pool: SimPool) -> float | None:
         """Seconds since the pool's last share."""

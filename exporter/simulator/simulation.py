@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,9 +18,12 @@ from exporter.simulator.faults import MINER_FAULTS, POOL_FAULTS, UnknownFaultErr
 from exporter.simulator.hardware import HARDWARE
 from exporter.simulator.hosts import Host, MinerHost, RelayHost
 from exporter.simulator.miner import SimMiner
+from exporter.simulator.pools.account import SimAccount
+from exporter.simulator.pools.host import Fake, PoolHost
 from exporter.simulator.relay import SimRelay
 
 POOL = "pool"
+RELAY = "prohashing"
 # Model and firmware of the fleet, in turn: every sixth miner speaks the simple shape.
 _MIX = (
     ("l9", "1.2.7"),
@@ -62,7 +66,8 @@ def mixed_fleet(count: int) -> list[MinerSpec]:
 class Simulation:
     """Hosts on loopback. With *port* 0 each host has a port of its own, else all have this one.
 
-    *speed* makes the miners' time run faster than the clock's; the relay keeps to the calendar.
+    *speed* makes the miners' time run faster than the clock's; the relay keeps to the calendar. *pools* are
+    the kinds of pool that answer, all of the same account; ``prohashing`` is the relay.
     """
 
     def __init__(
@@ -73,6 +78,7 @@ class Simulation:
         network: str = "127.77.0",
         port: int = 0,
         pool_port: int = 0,
+        pools: Sequence[str] = (RELAY,),
         speed: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
@@ -94,13 +100,31 @@ class Simulation:
             address = f"{first}.{second}.{int(third) + index // 250}.{1 + index % 250}"
             self.miners[spec.name] = MinerHost(miner, spec.dialect, address, port, miner_clock)
         self.relay = SimRelay(seed, wall_clock())
-        self.pool = RelayHost(self.relay, "127.0.0.1", pool_port, wall_clock)
+        self.account = SimAccount(
+            [host.miner for host in self.miners.values()],
+            seed=seed,
+            started=wall_clock(),
+            clock=miner_clock,
+        )
+        self.pools: dict[str, RelayHost | PoolHost] = {}
+        for index, kind in enumerate(pools):
+            pool_address, at = "127.0.0.1", pool_port and pool_port + index
+            self.pools[kind] = (
+                RelayHost(self.relay, pool_address, at, wall_clock)
+                if kind == RELAY
+                else PoolHost(self.account, fake(kind)(self.account), pool_address, at, clock)
+            )
         self._scenario: asyncio.Task[None] | None = None
 
     @property
+    def pool(self) -> RelayHost | PoolHost:
+        """The first pool."""
+        return next(iter(self.pools.values()))
+
+    @property
     def hosts(self) -> list[Host]:
-        """All hosts, the pool's relay last."""
-        return [*self.miners.values(), self.pool]
+        """All hosts, the pools last."""
+        return [*self.miners.values(), *self.pools.values()]
 
     async def start(self) -> None:
         """Listen everywhere."""
@@ -134,11 +158,18 @@ class Simulation:
             if host.dialect == "simple":
                 entry["algorithm"] = host.miner.hardware.algorithm
             miners.append(entry)
-        return {
+        config: dict[str, Any] = {
             "fleet": {"miners": miners, **fleet},
-            "prohashing": {"base_url": f"http://{self.pool.address}:{self.pool.port}"},
             "economics": {"electricity_usd_per_kwh": 0.08},
         }
+        for kind, pool in self.pools.items():
+            base_url = f"http://{pool.address}:{pool.port}"
+            if isinstance(pool, RelayHost):
+                config[kind] = {"base_url": base_url}
+            else:
+                account = {"type": kind, "base_url": base_url, "stratum_hosts": ["pool.example"]}
+                config.setdefault("pools", []).append({**account, **pool.fake.settings})
+        return config
 
     async def inject(self, target: str, fault: str, given: Mapping[str, object] | None = None) -> None:
         """Make *target* misbehave.
@@ -147,7 +178,7 @@ class Simulation:
             UnknownFaultError: there is no such target, fault or parameter.
         """
         host = self._host(target)
-        (host.relay if isinstance(host, RelayHost) else host.miner).inject(fault, given)
+        _breakable(host).inject(fault, given)
         await host.follow_faults()
 
     async def repair(self, target: str, fault: str | None = None) -> None:
@@ -157,12 +188,14 @@ class Simulation:
             UnknownFaultError: there is no such target.
         """
         host = self._host(target)
-        (host.relay if isinstance(host, RelayHost) else host.miner).repair(fault)
+        _breakable(host).repair(fault)
         await host.follow_faults()
 
-    def _host(self, target: str) -> MinerHost | RelayHost:
+    def _host(self, target: str) -> MinerHost | RelayHost | PoolHost:
         if target == POOL:
             return self.pool
+        if target in self.pools:
+            return self.pools[target]
         if target not in self.miners:
             raise UnknownFaultError(f"no miner {target!r}; there are {', '.join(self.miners)}, and {POOL}")
         return self.miners[target]
@@ -218,6 +251,18 @@ def load_scenario(path: Path, targets: Sequence[str]) -> list[ScenarioStep]:
     return steps
 
 
+def _breakable(host: MinerHost | RelayHost | PoolHost) -> SimMiner | SimRelay | SimAccount:
+    if isinstance(host, MinerHost):
+        return host.miner
+    return host.relay if isinstance(host, RelayHost) else host.account
+
+
+def fake(kind: str) -> Callable[[SimAccount], Fake]:
+    """The interface of a kind of pool."""
+    made: Callable[[SimAccount], Fake] = import_module(f"exporter.simulator.pools.{kind}").Fake
+    return made
+
+
 SIMULATION = web.AppKey("simulation", Simulation)
 
 
@@ -240,7 +285,7 @@ def control_app(simulation: Simulation) -> web.Application:
 
 async def _page(request: web.Request) -> web.Response:
     simulation = request.app[SIMULATION]
-    names = [*simulation.miners, POOL]
+    names = [*simulation.miners, *simulation.pools]
     targets = "".join(f"<option>{escape(name)}</option>" for name in names)
     faults = "".join(
         f'<option value="{name}">{name}: {escape(fault.help)}</option>'
