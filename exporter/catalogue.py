@@ -673,6 +673,13 @@ MINING_POOL_WORKERS_CUT = _gauge(
     "mining_pool_workers_cut", "Workers left out of this page, since it holds 2,000 at most (probe)", low=0
 )
 MINING_POOL_FEE = _ratio("mining_pool_fee_ratio", "Share of the earnings the pool keeps (the account)")
+MINING_POOL_PAYS = _gauge(
+    "mining_pool_pays_ratio",
+    "What the pool pays of what a share is worth by the network's difficulty alone; above 1 where it adds fees or the"
+    " coins of other chains (the account)",
+    low=0,
+    high=10,
+)
 MINING_POOL_BALANCE = _gauge(
     "mining_pool_balance_coins",
     "What the account holds, in coins: confirmed can be paid out, unconfirmed may still be lost (the account's coins)",

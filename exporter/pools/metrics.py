@@ -97,6 +97,7 @@ def _account(reading: PoolReading, guard: Guard) -> None:
     if reading.workers:
         guard.add(c.MINING_POOL_WORKERS_CUT, reading.workers_cut)
     guard.add(c.MINING_POOL_FEE, reading.fee_ratio)
+    guard.add(c.MINING_POOL_PAYS, reading.pays_ratio)
     for ticker, coin in reading.coins.items():
         guard.add(c.MINING_POOL_BALANCE, coin.balance_confirmed, ticker, "confirmed")
         guard.add(c.MINING_POOL_BALANCE, coin.balance_unconfirmed, ticker, "unconfirmed")

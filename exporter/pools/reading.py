@@ -92,8 +92,9 @@ class PoolReading:
     """One reading of one pool account.
 
     *dated* is when the pool says a kind of figure was true, for pools that say so; *parts* tells of each
-    call of the reading whether it succeeded. *workers* are at most what a page may hold, *workers_cut* how
-    many more there are.
+    call of the reading whether it succeeded. *pays_ratio* is what the pool pays of what a share is worth by
+    the network's difficulty alone; it may be above 1. *workers* are at most what a page may hold,
+    *workers_cut* how many more there are.
     """
 
     profitability: list[Profitability] = field(default_factory=list)
@@ -101,6 +102,7 @@ class PoolReading:
     workers_online: float | None = None
     workers_offline: float | None = None
     fee_ratio: float | None = None
+    pays_ratio: float | None = None
     coins: dict[str, Coin] = field(default_factory=dict)
     networks: dict[str, Network] = field(default_factory=dict)
     workers: list[Worker] = field(default_factory=list)

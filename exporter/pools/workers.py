@@ -1,0 +1,29 @@
+"""An account's workers, bounded: names are whatever a miner logged in with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from exporter.pools.reading import Worker
+from exporter.units import clean
+
+MOST_WORKERS = 2000
+_NAME_LENGTH = 128
+
+
+def bounded(found: Iterable[tuple[str, Callable[[str], Worker]]]) -> tuple[list[Worker], int]:
+    """At most :data:`MOST_WORKERS` workers, and how many more there are.
+
+    *found* gives each worker's name as the pool has it and a function from the cleaned name to the worker. Of
+    two that have one name after cleaning the first counts, and the other is among those left out; so is a
+    worker without a name.
+    """
+    kept: dict[str, Worker] = {}
+    cut = 0
+    for raw, make in found:
+        name = clean(raw, _NAME_LENGTH)
+        if not name or name in kept or len(kept) >= MOST_WORKERS:
+            cut += 1
+            continue
+        kept[name] = make(name)
+    return list(kept.values()), cut

@@ -1,0 +1,86 @@
+"""A simulated pool with its miners, and an exporter that reads it over a socket."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import structlog
+import yaml
+from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter.config.load import load
+from exporter.http import Outgoing
+from exporter.server.app import create_app
+from exporter.server.runtime import Runtime
+from exporter.simulator.pools.host import PoolHost
+from exporter.simulator.simulation import MinerSpec, Simulation
+
+Pages = dict[str, dict[tuple[tuple[str, str], ...], float]]
+
+
+class PoolSite:
+    """The simulation, its one pool, the exporter, and what it logged."""
+
+    def __init__(
+        self,
+        kind: str,
+        simulation: Simulation,
+        runtime: Runtime,
+        client: TestClient[Any, Any],
+        logged: list[Any],
+    ) -> None:
+        self.kind = kind
+        self.simulation = simulation
+        self.runtime = runtime
+        self.client = client
+        self.logged = logged
+
+    @property
+    def host(self) -> PoolHost:
+        host = self.simulation.pools[self.kind]
+        assert isinstance(host, PoolHost)
+        return host
+
+    def forget(self) -> None:
+        """Let the next look ask again, however soon; it counts as too fast."""
+        self.runtime.fleet.pools[self.kind].reader.last = None
+
+    async def get(self, path: str) -> str:
+        async with self.client.get(path) as response:
+            assert response.status == 200
+            return await response.text()
+
+
+@contextlib.asynccontextmanager
+async def pool_site(
+    tmp_path: Path, kind: str, specs: list[MinerSpec], *, account: dict[str, Any] | None = None, **fleet: Any
+) -> AsyncIterator[PoolSite]:
+    """Serve an exporter for one account at a simulated pool of *kind*; *account* adds to its section."""
+    async with Simulation(specs, pools=(kind,)) as simulation, Outgoing.open_session() as session:
+        config = simulation.configuration(**{"min_interval_seconds": 0, "retries": 0, **fleet})
+        config["pools"][0] |= account or {}
+        path = tmp_path / "config.yaml"
+        path.write_text(yaml.safe_dump(config))
+        with structlog.testing.capture_logs() as logged:
+            runtime = Runtime(path, load(path, {}), Outgoing(session), {})
+            server = TestServer(create_app(runtime))
+            await server.start_server()
+            async with TestClient(server) as client:
+                yield PoolSite(kind, simulation, runtime, client, logged)
+
+
+async def pool_page(site: PoolSite) -> Pages:
+    """The account's page: by series, by labels."""
+    text = await site.get(f"/probe?target={site.kind}")
+    assert site.simulation.account.key not in text
+    debug = await site.get(f"/probe?target={site.kind}&debug=true")
+    assert site.simulation.account.key not in debug
+    found: Pages = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            found.setdefault(sample.name, {})[tuple(sorted(sample.labels.items()))] = sample.value
+    return found
