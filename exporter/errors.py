@@ -36,9 +36,18 @@ NOT_ASKED = frozenset({Reason.CIRCUIT_OPEN, Reason.REFUSED, Reason.BUDGET_SPENT}
 
 
 class ProbeError(Exception):
-    """A target could not be read, or answered with something that is not an answer."""
+    """A target could not be read, or answered with something that is not an answer.
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    *web_page* tells that an HTML page came where JSON was asked for: firmware answers so where it has no
+    such path. The detail is for people; nothing is to be read from it.
+    """
+
+    def __init__(self, reason: Reason, detail: str, *, web_page: bool = False) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+        self.web_page = web_page
+
+    def at(self, path: str) -> ProbeError:
+        """The same error, of an answer to *path*."""
+        return ProbeError(self.reason, f"{path}: {self.detail}", web_page=self.web_page)

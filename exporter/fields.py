@@ -44,8 +44,11 @@ def decode(body: bytes) -> Any:
     try:
         return _LENIENT.decode(text)
     except (ValueError, RecursionError) as error:
-        hint = "HTML" if text[:64].lstrip().startswith("<") else f"{len(body)} bytes"
-        raise ProbeError(Reason.NOT_JSON, f"the answer is not JSON ({hint}): {_why(error)}") from None
+        web_page = text[:64].lstrip().startswith("<")
+        hint = "HTML" if web_page else f"{len(body)} bytes"
+        raise ProbeError(
+            Reason.NOT_JSON, f"the answer is not JSON ({hint}): {_why(error)}", web_page=web_page
+        ) from None
 
 
 def _why(error: Exception) -> str:

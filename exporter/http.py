@@ -208,7 +208,7 @@ class Client:
             try:
                 return decoder(answer.body)
             except ProbeError as error:
-                raise ProbeError(error.reason, f"{path}: {error.detail}") from None
+                raise error.at(path) from None
         except ProbeError as error:
             step.problem = str(error)
             raise

@@ -46,6 +46,22 @@ def test_anything_else_is_not_json(body: bytes) -> None:
     assert caught.value.reason is Reason.NOT_JSON
 
 
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"<!doctype html><html></html>", True),
+        (b"\xef\xbb\xbf \n<html>", True),
+        (b'{"a": HTML', False),
+        (b"", False),
+    ],
+)
+def test_a_web_page_is_known_without_reading_the_message(body: bytes, expected: bool) -> None:
+    with pytest.raises(ProbeError) as caught:
+        decode(body)
+    assert caught.value.web_page is expected
+    assert caught.value.at("/x").web_page is expected
+
+
 def test_a_refusal_does_not_quote_the_device() -> None:
     with pytest.raises(ProbeError) as caught:
         decode(b'{"password": hunter2}')

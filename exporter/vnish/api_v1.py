@@ -209,7 +209,7 @@ class ApiV1:
         try:
             data = await self.access.get_json(client, f"{BASE}/{name}", decoder)
         except ProbeError as error:
-            if error.reason is not Reason.NOT_JSON or "HTML" not in error.detail:
+            if not error.web_page:
                 reading.endpoints[name] = False
             return None
         reading.endpoints[name] = True
