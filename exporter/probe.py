@@ -15,7 +15,7 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 
@@ -52,6 +52,7 @@ class TargetKind(Generic[R]):
 
     ``write`` puts the samples of a reading of so many seconds ago onto a page and returns the values it
     dropped, counted by metric.
+    ``glance`` makes what a page of many targets needs of a reading and its samples: something small.
     With ``shown_seconds`` the last good reading is shown for so long where a look failed; its samples are
     then written anew for every page, since what may be shown depends on the time. ``beside`` writes what
     stands on every page, given the seconds since the last good look, or ``None`` if there was none.
@@ -61,6 +62,7 @@ class TargetKind(Generic[R]):
     write: Callable[[R, Page, float], Counter[str]]
     shown_seconds: float = 0.0
     beside: Callable[[Page, float | None], None] = _nothing
+    glance: Callable[[R, Page], Any] = lambda _reading, _samples: None
 
 
 @dataclass(slots=True)
@@ -78,6 +80,8 @@ class Look(Generic[R]):
     # The reading's samples, once they have been made, and whether what was dropped of them was counted.
     samples: Page | None = None
     counted: bool = False
+    # What its kind keeps for pages of many targets, once it was asked for.
+    glance: Any = None
 
     @property
     def up(self) -> bool:
@@ -253,13 +257,23 @@ class Reader(Generic[R]):
         kind.beside(page, age if look.up else None)
         if look.reading is None or (kind.shown_seconds and age > kind.shown_seconds):
             return
-        samples = look.samples
-        if samples is None:
-            samples = Page()
-            dropped = kind.write(look.reading, samples, age)
-            if not look.counted:
-                self.implausible.update(dropped)
-                look.counted = True
-            if not kind.shown_seconds:
-                look.samples = samples
-        page.update(samples)
+        page.update(self._samples(look, look.reading, age))
+
+    def _samples(self, look: Look[R], reading: R, age: float) -> Page:
+        if look.samples is not None:
+            return look.samples
+        samples = Page()
+        dropped = self.kind.write(reading, samples, age)
+        if not look.counted:
+            self.implausible.update(dropped)
+            look.counted = True
+        if not self.kind.shown_seconds:
+            look.samples = samples
+        return samples
+
+    def glance(self, look: Look[R]) -> Any:
+        """The glance of a look, as its kind makes it; ``None`` without a reading."""
+        if look.glance is None and look.reading is not None:
+            samples = self._samples(look, look.reading, self._clock() - look.at)
+            look.glance = self.kind.glance(look.reading, samples)
+        return look.glance

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from exporter.simulator.faults import MINER_FAULTS, parameters
 from exporter.simulator.hardware import Hardware
+from exporter.vnish.verdict import HASHING_STATES, STARTING_STATES
 
 STEP_SECONDS = 1.0
 _MOST_STEPS = 900
@@ -219,9 +220,9 @@ class SimMiner:
         """The state the firmware gives the board."""
         if self.is_lost(board):
             return "failure"
-        if self.state in ("mining", "auto-tuning"):
+        if self.state in HASHING_STATES:
             return "mining"
-        return "initializing" if self.state in ("initializing", "starting", "restarting") else "stopped"
+        return "initializing" if self.state in STARTING_STATES else "stopped"
 
     def is_lost(self, board: SimBoard) -> bool:
         """Whether the board has failed."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Protocol
 
 from exporter import catalogue as c
 from exporter.exposition import Page
@@ -16,9 +17,14 @@ from exporter.vnish.reading import MinerReading, Pool
 _HOST = re.compile(r"(?:[a-z0-9+.-]+://)?(?:[^/@]*@)?([^/@:\s]+)(?::(\d+))?(?:/.*)?", re.IGNORECASE)
 
 
+def is_owners(pool: Pool) -> bool:
+    """Whether a pool is the owner's; a slot without an address is empty, and nobody mines there."""
+    return pool.kind == "UserPool" and bool(pool.url)
+
+
 def mined_pool(reading: MinerReading) -> Pool | None:
     """The owner's pool that the miner mines to now, else the first in its list; ``None`` without any."""
-    own = [pool for pool in reading.pools if pool.kind == "UserPool" and pool.url]
+    own = [pool for pool in reading.pools if is_owners(pool)]
     return next((pool for pool in own if pool.status == "active"), own[0] if own else None)
 
 
@@ -29,6 +35,16 @@ def pool_host(url: str | None) -> str | None:
         return None
     host = found[1].lower().rstrip(".")
     return f"{host}:{found[2]}" if found[2] else host
+
+
+class _Shown(Protocol):
+    """What a miner shows of a pool."""
+
+    @property
+    def url(self) -> str | None: ...
+
+    @property
+    def user(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +61,10 @@ class PoolAudit:
     def write(self, reading: MinerReading, page: Page) -> None:
         """Add 1 or 0 for each of the owner's pools in the miner's list."""
         for pool in reading.pools:
-            # A slot without an address is empty: nobody mines there.
-            if pool.kind == "UserPool" and pool.url:
+            if is_owners(pool):
                 page.add(c.POOL_MATCH, float(self.matches(pool)), pool.number)
 
-    def matches(self, pool: Pool) -> bool:
+    def matches(self, pool: _Shown) -> bool:
         """Whether a pool is as expected, as far as the miner shows it."""
         return self._right_host(pool.url) and self._right_user(pool.user)
 

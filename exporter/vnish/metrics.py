@@ -11,6 +11,7 @@ from exporter.exposition import Page
 from exporter.plausible import Guard
 from exporter.probe import TargetKind
 from exporter.vnish.reading import Board, BoardDetail, Factory, MinerReading, Pool
+from exporter.vnish.verdict import Glance
 
 # What a whole miner of an algorithm can do, in hashes per second. Between the two lies every model from
 # the first of its kind to several times the best of 2026, and no model of one algorithm read in the unit
@@ -241,4 +242,6 @@ def _within(column: Sequence[float | None], low: float, high: float) -> bool:
 
 
 # What a miner said last is never shown in place of what it says now.
-KIND: TargetKind[MinerReading] = TargetKind(c.MINER_PROBE, lambda reading, page, _age: samples(reading, page))
+KIND: TargetKind[MinerReading] = TargetKind(
+    c.MINER_PROBE, lambda reading, page, _age: samples(reading, page), glance=Glance.of
+)
