@@ -33,6 +33,14 @@ def hashrate_text(rate: float) -> str:
     return f"{rate:.4g} H/s"
 
 
+def efficiency_text(joules_per_hash: float) -> str:
+    """The energy of a hash in the unit a person reads: ``0.2 J/MH``, ``17.5 J/TH``."""
+    for scale, unit in ((1e12, "J/TH"), (1e9, "J/GH")):
+        if joules_per_hash * scale < 1000:
+            return f"{joules_per_hash * scale:.3g} {unit}"
+    return f"{joules_per_hash * 1e6:.3g} J/MH"
+
+
 def hashes_per_measure(measure: str | None, model: str | None, algorithm: str | None) -> float:
     """Hashes per second in one unit of the firmware's hashrates.
 

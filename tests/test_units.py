@@ -124,3 +124,17 @@ def test_cleaned_text_is_printable_and_short(text: str) -> None:
     assert cleaned.isprintable()
     assert len(cleaned) <= 20
     cleaned.encode()
+
+
+@pytest.mark.parametrize(
+    ("joules", "expected"),
+    [
+        (30e-12, "30 J/TH"),
+        (197.4e-9, "197 J/GH"),
+        (1.587e-6, "1.59 J/MH"),
+        (0.0, "0 J/TH"),
+        (999.4e-12, "999 J/TH"),
+    ],
+)
+def test_efficiency_is_printed_in_the_unit_of_its_kind(joules: float, expected: str) -> None:
+    assert units.efficiency_text(joules) == expected

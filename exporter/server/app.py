@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from exporter.exposition import Format, Page, negotiate, render
 from exporter.fleet import BusyError, Target, UnknownTargetError
 from exporter.probe import Look
-from exporter.server import http_sd, landing
+from exporter.server import http_sd, landing, overview
 from exporter.server.runtime import Runtime
 from exporter.server.web_config import WEB_CONFIG, WebConfig, require_user
 
@@ -210,8 +210,12 @@ def _without_secrets(value: object) -> object:
 
 async def _landing(request: web.Request) -> web.Response:
     runtime = request.app[RUNTIME]
+    fleet = runtime.fleet
+    await overview.refresh(fleet, runtime.clock)
+    view = overview.overview(fleet, runtime.clock(), runtime.wall_clock())
     return web.Response(
-        text=await landing.page(runtime.fleet, runtime.clock, runtime.wall_clock),
+        # Thousands of rows take a moment, which nobody else should wait.
+        text=await asyncio.to_thread(landing.page, view),
         content_type="text/html",
         headers={
             "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "

@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from exporter.catalogue import CATALOGUE
 from exporter.server.web_config import WebConfig, load_web_config
 from exporter.simulator.faults import MINER_FAULTS
-from exporter.simulator.simulation import mixed_fleet
+from exporter.simulator.simulation import MinerSpec, mixed_fleet
 from tests.conftest import L7, L9, L9_NEW, SIMPLE, serve_site
 
 
@@ -429,11 +429,47 @@ async def test_the_landing_page_shows_the_fleet_worst_first(tmp_path: Path) -> N
         text = await site.get("/")
         assert "5 of 6" in text
         assert "Earning a day" in text
-        rows = re.findall(r'badge (\w+)">\w+</span></td><td><a href="/probe\?target=([\w-]+)', text)
+        rows = re.findall(
+            r'badge (\w+)">\w+</span></td><td class="name"><a href="/probe\?target=([\w-]+)', text
+        )
         assert rows[0] == ("down", "barn1-l7-05")
         assert rows[1] == ("warn", "barn1-l9-04")
         assert {state for state, _ in rows[2:]} == {"ok"}
         assert "board 2 failure" in text
+
+
+async def test_a_miner_without_a_state_that_hashes_is_well(tmp_path: Path) -> None:
+    """Firmware 3.9 has no state: it was called stopped, and its power left out, while it earned."""
+
+    def power(config: dict[str, Any]) -> None:
+        config["fleet"]["miners"][0]["power_watts"] = 800
+
+    async with serve_site(tmp_path, [MinerSpec("l3", "l3+", "3.9.0")], edit=power) as site:
+        text = await site.get("/")
+        assert re.findall(r'badge (\w+)">\w+</span></td>', text) == ["ok"]
+        assert "<b>0.80 kW</b>" in text
+        assert re.search(r"<b>\$\d\.\d\d</b><span>Earning a day", text)
+
+
+async def test_the_landing_page_warns_of_what_alerts_fire_for(tmp_path: Path) -> None:
+    def expect(config: dict[str, Any]) -> None:
+        config["fleet"]["expected_pools"] = ["eu.pool.example", "us.pool.example"]
+
+    async with serve_site(tmp_path, [L9, L7], edit=expect) as site:
+        await site.simulation.inject("l7", "wrong_worker")
+        text = await site.get("/")
+        assert re.findall(r'badge (\w+)">\w+</span></td><td class="name"><a[^>]*>(\w+)', text) == [
+            ("warn", "l7"),
+            ("ok", "l9"),
+        ]
+        assert text.count("set to mine for somebody else at stratum+tcp://pool.thief.example:3333") == 1
+
+
+async def test_what_is_wrong_comes_before_the_figures(tmp_path: Path) -> None:
+    """On a phone the first columns are what one sees."""
+    async with serve_site(tmp_path, [L9]) as site:
+        heads = re.findall(r"<th>([^<]+)</th>", await site.get("/"))
+        assert heads[:3] == ["State", "Miner", "What is wrong"]
 
 
 def _no_power(config: dict[str, Any]) -> None:
@@ -523,7 +559,7 @@ async def test_the_landing_page_does_not_wait_for_a_hanging_miner(
 
 @pytest.fixture
 def site_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exporter.server.landing._PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr("exporter.server.overview._PATIENCE_SECONDS", 0.3)
 
 
 async def test_two_prometheus_at_once_are_one_read(tmp_path: Path) -> None:
