@@ -16,9 +16,12 @@ from typing import Any
 
 from exporter.address import Address, Endpoint, Network, Policy
 from exporter.errors import ProbeError
+from exporter.exposition import Page
 from exporter.http import Client, Outgoing
+from exporter.vnish.metrics import samples
 from exporter.vnish.reading import Identity
 from exporter.vnish.source import VnishSource
+from exporter.vnish.verdict import Glance, Limits, Verdict, judge
 
 MOST_ADDRESSES = 65_536
 
@@ -29,6 +32,8 @@ class Found:
 
     endpoint: Endpoint
     identity: Identity
+    # Its condition when it was found, by no thresholds: those belong to configured miners.
+    verdict: Verdict | None = None
 
     def row(self) -> dict[str, str]:
         """What identifies it, as text."""
@@ -42,6 +47,7 @@ class Found:
             "hostname": who.hostname or "",
             "algorithm": who.algorithm or "",
             "api": who.api,
+            "state": str(self.verdict.condition) if self.verdict else "",
         }
 
 
@@ -89,7 +95,10 @@ async def scan(
                 endpoint = Endpoint("http", str(address), port)
                 client = Client(outgoing, endpoint, policy, outgoing.clock() + read_seconds)
                 source = VnishSource(outgoing.clock, boards=False, pools=False, chips=False)
-                return Found(endpoint, (await source.read(client)).identity)
+                reading = await source.read(client)
+                page = Page()
+                samples(reading, page)
+                return Found(endpoint, reading.identity, judge(Glance.of(reading, page), Limits()))
             except ProbeError:
                 return None
             finally:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -14,7 +16,10 @@ _COMMANDS = (serve, check, probe, diagnose, discover, worker, demo)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one sub-command; the exit status is 0, 1 for a failure it reports, 2 for a bad configuration."""
+    """Run one sub-command; the exit status is 0, 1 for a failure it reports, 2 for a bad configuration.
+
+    When who reads the output goes away, as ``head`` does, it is that of any program whose pipe broke.
+    """
     parser = argparse.ArgumentParser(
         prog="minefleet-exporter",
         description="Prometheus exporter for VNish ASIC miners and their mining pool.",
@@ -25,10 +30,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         module.add_parser(commands)
     arguments = parser.parse_args(argv)
     try:
-        return int(arguments.run(arguments))
+        status = int(arguments.run(arguments))
+        if sys.stdout is not None:
+            # Here, and not when the interpreter ends, where a broken pipe is a complaint on the terminal.
+            sys.stdout.flush()
+        return status
     except ConfigError as error:
         for fault in error.faults:
             print(fault, file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # What is still buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
         return 130

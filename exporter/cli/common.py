@@ -19,6 +19,8 @@ from exporter.config.load import ConfigError, load
 from exporter.config.schema import Config
 from exporter.fleet import BusyError, Fleet, Target, UnknownTargetError
 from exporter.http import Outgoing
+from exporter.probe import Look
+from exporter.vnish.verdict import Glance, Limits, Verdict, judge
 
 
 def config_option(parser: argparse.ArgumentParser) -> None:
@@ -63,12 +65,24 @@ def find(fleet: Fleet, name: str) -> Target:
         raise ConfigError([f"{name}: {error}; configured are {known}"]) from None
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to :func:`exporter.cli.main`, as every other output does."""
+        raise BrokenPipeError
+
+
+def verdict(target: Target, look: Look[Any]) -> Verdict | None:
+    """What is wrong with a miner that answered; ``None`` for a pool, and where nothing was read."""
+    glance = target.reader.glance(look)
+    return judge(glance, Limits.of(target.static), target.audit) if isinstance(glance, Glance) else None
+
+
 def console() -> Console:
     """Output in colour on a terminal, plain and as wide as it comes elsewhere.
 
     What devices say is printed as :class:`~rich.text.Text`, so that it is never taken for markup.
     """
-    return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 240)
+    return _Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 240)
 
 
 def print_json(data: Any) -> None:

@@ -6,12 +6,21 @@ import argparse
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from email.utils import parsedate_to_datetime
 
 from exporter import catalogue as c
-from exporter.cli.common import config_option, console, find, json_option, open_fleet, print_json, read_config
+from exporter.cli.common import (
+    config_option,
+    console,
+    find,
+    json_option,
+    open_fleet,
+    print_json,
+    read_config,
+    verdict,
+)
 from exporter.config.schema import Config
 from exporter.errors import ProbeError, Reason
 from exporter.exposition import Page
@@ -22,6 +31,7 @@ from exporter.pools.metrics import usd_per_hash
 from exporter.pools.reading import PoolReading
 from exporter.units import DAY, hashrate_text
 from exporter.vnish.reading import MinerReading
+from exporter.vnish.verdict import Condition, Kind, Verdict
 
 _CLOCK_SECONDS = 120.0
 _ADVICE = {
@@ -54,8 +64,22 @@ _POOL_ADVICE = {
     Reason.CIRCUIT_OPEN: "Wait for the breaker.",
 }
 
-# States that lead to mining.
-_ON_THE_WAY = ("initializing", "starting", "restarting", "auto-tuning")
+# What a miner that answers may have, as the name of a check, and what to do.
+_REMEDIES = {
+    Kind.NOT_HASHING: ("state", "It answers, but does not mine: look at its log."),
+    Kind.NO_HASHES: ("hashrate", "It says it mines, and finds nothing: look at its log, and at its boards."),
+    Kind.OVERHEATING: ("temperature", "Stop it, and look at its fans, filters and the air it gets."),
+    Kind.WRONG_POOL: ("pools", "Set its pools again, change its password, and find out who changed them."),
+    Kind.BOARD_DEAD: (
+        "boards",
+        "Restart it; if the board stays dead, check its cables, then have it repaired.",
+    ),
+    Kind.BOARD_MISSING: ("boards", "Check the cables of the board that is missing."),
+    Kind.HASHRATE_LOW: ("hashrate", "Look at its boards and chips, and at its preset."),
+    Kind.FAN_LOST: ("fans", "Replace the fan, or check its cable."),
+    Kind.HOT: ("temperature", "Look at its fans, filters and the air it gets."),
+}
+_FAILURES = frozenset({Kind.NOT_HASHING, Kind.NO_HASHES, Kind.OVERHEATING, Kind.WRONG_POOL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,20 +184,25 @@ async def _miner(fleet: Fleet, target: Target, config: Config) -> AsyncIterator[
             f"unexpected: {fields}",
             "A firmware nobody has seen yet; please report it.",
         )
-    state = reading.state or "unknown"
-    if reading.hashrate and state in ("mining", "auto-tuning", "unknown"):
-        yield Check("state", "ok", state)
-    elif state in _ON_THE_WAY:
-        yield Check("state", "warning", state, "It does not mine yet; look again in some minutes.")
-    elif reading.hashrate is None:
-        yield Check(
-            "state",
-            "failed",
-            f"{state}, and no hashrate",
-            "Its mining process may be dead: restart mining, and look at its log.",
-        )
-    else:
-        yield Check("state", "failed", state, "It answers, but does not mine: look at its log.")
+    judged = verdict(target, look)
+    if judged is not None:
+        for check in _verdict(reading, judged):
+            yield check
+
+
+def _verdict(reading: MinerReading, judged: Verdict) -> Iterator[Check]:
+    """Whether it hashes, and one check for each thing that is wrong."""
+    if judged.hashes:
+        yield Check("state", "ok", reading.state or "hashing")
+    for fault in judged.faults:
+        name, advice = _REMEDIES[fault.kind]
+        outcome = "failed" if fault.kind in _FAILURES else "warning"
+        if fault.kind in (Kind.NOT_HASHING, Kind.NO_HASHES):
+            if judged.condition is Condition.STARTING or reading.state == "auto-tuning":
+                outcome, advice = "warning", "It does not mine yet; look again in some minutes."
+            elif reading.hashrate is None:
+                advice = "Its mining process may be dead: restart mining, and look at its log."
+        yield Check(name, outcome, fault.text, advice)
 
 
 def _login(reading: MinerReading) -> Check:

@@ -98,12 +98,15 @@ def _print_table(found: list[Found], asked: int) -> None:
     out = console()
     if found:
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for title in ("Address", "Model", "Firmware", "MAC", "Hostname", "Interface"):
+        for title in ("Address", "State", "Model", "Firmware", "MAC", "Hostname", "Interface"):
             table.add_column(title, no_wrap=True)
         for one in found:
             row = one.row()
             table.add_row(
-                *(Text(row[key]) for key in ("address", "model", "firmware", "mac", "hostname", "api"))
+                *(
+                    Text(row[key])
+                    for key in ("address", "state", "model", "firmware", "mac", "hostname", "api")
+                )
             )
         out.print(table)
     out.print(

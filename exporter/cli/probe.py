@@ -5,15 +5,29 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
+from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from exporter.cli.common import config_option, console, find, json_option, open_fleet, print_json, read_config
+from exporter.cli.common import (
+    config_option,
+    console,
+    find,
+    json_option,
+    open_fleet,
+    print_json,
+    read_config,
+    verdict,
+)
 from exporter.config.schema import Config
 from exporter.exposition import Format, Page, render
+from exporter.fleet import Target
 from exporter.probe import Look
 from exporter.units import hashrate_text
+from exporter.vnish.verdict import Condition, Glance, Verdict
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -39,6 +53,7 @@ async def _run(arguments: argparse.Namespace, config: Config) -> int:
     async with open_fleet(config) as fleet:
         target = find(fleet, arguments.target)
         look, page = await target.probe(asyncio.get_running_loop().time() + config.fleet.timeout_seconds)
+    judged = verdict(target, look)
     if arguments.raw:
         print(render([({}, page)], Format.TEXT).decode(), end="")
     elif arguments.json:
@@ -49,6 +64,7 @@ async def _run(arguments: argparse.Namespace, config: Config) -> int:
                 "reason": str(look.error.reason) if look.error else None,
                 "detail": look.error.detail if look.error else None,
                 "seconds": look.seconds,
+                "verdict": judged and _verdict_row(judged),
                 "samples": [
                     {
                         "name": metric.name,
@@ -61,12 +77,21 @@ async def _run(arguments: argparse.Namespace, config: Config) -> int:
             }
         )
     else:
-        _print_table(target.instance, look, page, chips=arguments.chips)
+        _print_table(target, look, page, judged, chips=arguments.chips)
     return 0 if look.up else 1
 
 
-def _print_table(name: str, look: Look[object], page: Page, *, chips: bool) -> None:  # type: ignore[type-var]
+def _verdict_row(judged: Verdict) -> dict[str, Any]:
+    return {
+        "condition": str(judged.condition),
+        "hashes": judged.hashes,
+        "faults": [{"kind": str(fault.kind), "text": fault.text} for fault in judged.faults],
+    }
+
+
+def _print_table(target: Target, look: Look[Any], page: Page, judged: Verdict | None, *, chips: bool) -> None:
     out = console()
+    name = escape(target.instance)
     if look.error:
         out.print(f"[bold]{name}[/] is [red]down[/]: ", end="")
         out.print(str(look.error), markup=False)
@@ -74,15 +99,34 @@ def _print_table(name: str, look: Look[object], page: Page, *, chips: bool) -> N
             out.print(f"  {step.method} {step.path}: {step.problem or step.status}", markup=False)
         return
     out.print(f"[bold]{name}[/] is [green]up[/], read in {look.seconds * 1000:.0f} ms")
+    if judged is not None:
+        _print_summary(out, target.reader.glance(look), judged)
     table = Table(box=None, pad_edge=False, show_header=False)
     for series, value in _rows(page, chips=chips):
         table.add_row(Text(series), Text(value))
     out.print(table)
 
 
+def _print_summary(out: Console, glance: Glance, judged: Verdict) -> None:
+    colour = "green" if judged.condition is Condition.OK else "yellow" if judged.hashes else "red"
+    words = "hashing" if judged.hashes else "not hashing"
+    rate, nominal = glance.hashrate, glance.hashrate_nominal
+    figures = [
+        hashrate_text(rate) + (f" of {hashrate_text(nominal)} nominal" if nominal else "")
+        if rate is not None
+        else "",
+        f"{glance.hottest:.0f} °C" if glance.hottest is not None else "",
+        f"{glance.power:,.0f} W" if glance.power is not None else "",
+    ]
+    out.print(f"[{colour}]{words}[/]", *map(Text, filter(None, figures)), sep=", ")
+    if judged.faults:
+        out.print(Text(f"what is wrong: {judged.why}", style=colour))
+    out.print()
+
+
 def _rows(page: Page, *, chips: bool) -> Iterator[tuple[str, str]]:
     for metric, family in sorted(page.families(), key=lambda item: item[0].name):
-        if metric.name.startswith("vnish_chip_") and "chip" in metric.labels and not chips:
+        if "chip" in metric.labels and not chips:
             continue
         for labels, value in family.items():
             if metric.states and value == 0:

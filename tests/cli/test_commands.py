@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
+import signal
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -95,6 +98,53 @@ async def test_probe(shell: Shell) -> None:
     assert "configured are l9, l3, simple, prohashing" in done.err
 
 
+async def test_probe_says_first_whether_it_hashes(shell: Shell) -> None:
+    for name in ("l9", "l3"):
+        lines = (await shell.run("probe", name)).out.splitlines()
+        assert re.fullmatch(
+            r"hashing, [\d.]+ [GM]H/s( of [\d.]+ GH/s nominal)?(, \d+ °C)?(, [\d,]+ W)?", lines[1]
+        )
+        assert lines[2] == "", "nothing is wrong"
+    host = shell.simulation.miners["l9"]
+    await shell.simulation.inject("l9", "board_lost")
+    host.miner.advance(10)
+    done = await shell.run("probe", "l9")
+    assert done.status == 0, "it answers"
+    assert done.out.splitlines()[2].startswith("what is wrong: board 2 failure, ")
+    told = json.loads((await shell.run("probe", "l9", "--json")).out)["verdict"]
+    assert (told["condition"], told["hashes"]) == ("warn", True)
+    assert told["faults"][0] == {"kind": "board_dead", "text": "board 2 failure"}
+    await shell.simulation.inject("l9", "paused")
+    host.miner.advance(20)
+    assert (await shell.run("probe", "l9")).out.splitlines()[1].startswith("not hashing, 0 H/s")
+    pool = await shell.run("probe", "prohashing")
+    assert pool.out.splitlines()[1].startswith("m"), "a pool does not hash"
+    assert json.loads((await shell.run("probe", "prohashing", "--json")).out)["verdict"] is None
+
+
+@pytest.mark.parametrize(
+    "arguments", [("probe", "l9"), ("probe", "l9", "--raw"), ("probe", "l9", "--json"), ("diagnose", "l9")]
+)
+async def test_who_reads_only_the_first_lines_sees_no_traceback(
+    shell: Shell, arguments: tuple[str, ...]
+) -> None:
+    read, write = os.pipe()
+    # As head that has seen enough before anything was written.
+    os.close(read)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "exporter", *arguments, f"--config.file={shell.path}"),
+            stdout=write,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=ROOT,
+        )
+    finally:
+        os.close(write)
+    _, err = await process.communicate()
+    assert err.decode() == ""
+    assert process.returncode == 128 + signal.SIGPIPE, "neither up nor down"
+
+
 async def test_a_device_cannot_paint_the_terminal(shell: Shell) -> None:
     host = shell.simulation.miners["l9"]
     real = host._open["info"]
@@ -113,6 +163,7 @@ async def test_discover(shell: Shell, tmp_path: Path) -> None:
     assert "Antminer L3+" in done.out
     found = json.loads((await shell.run("discover", "127.77.0.0/28", "--port", port, "--json")).out)
     assert [row["api"] for row in found] == ["v1", "cgi", "simple"]
+    assert {row["state"] for row in found} == {"ok"}
     assert found[0]["mac"] == shell.simulation.miners["l9"].miner.mac.lower()
     written = tmp_path / "found.yaml"
     written.write_text((await shell.run("discover", "127.77.0.0/28", "--port", port, "--yaml")).out)
@@ -206,14 +257,16 @@ EXPECTED = {
     "wrong_types": ("units", 1),
     "paused": ("state", 1),
     "failure": ("state", 1),
-    "hashrate_drop": ("", 0),
+    "board_lost": ("boards", 0),
+    "hashrate_drop": ("hashrate", 0),
+    "slow": ("", 0),
 }
 
 
 @pytest.mark.parametrize("fault", EXPECTED)
 async def test_diagnose_each_fault(shell: Shell, fault: str) -> None:
     assert fault in MINER_FAULTS
-    await shell.simulation.inject("l9", fault)
+    await shell.simulation.inject("l9", fault, {"seconds": 0.01} if fault == "slow" else None)
     shell.simulation.miners["l9"].miner.advance(5)
     done = await shell.run("diagnose", "l9", "--json")
     name, status = EXPECTED[fault]
