@@ -27,7 +27,7 @@ from exporter.exposition import Page
 from exporter.fleet import Fleet, Target
 from exporter.http import Client
 from exporter.pools import Account
-from exporter.pools.metrics import usd_per_hash
+from exporter.pools.metrics import figures_dated, usd_per_hash
 from exporter.pools.reading import PoolReading
 from exporter.units import DAY, hashrate_text
 from exporter.vnish.reading import MinerReading
@@ -338,9 +338,7 @@ async def _pool(target: Target, account: Account, config: Config) -> AsyncIterat
 
 
 def _freshness(target: Target, page: Page) -> Check:
-    dated = page.value(c.MINING_POOL_DATA_TIMESTAMP, "profitability") or page.value(
-        c.MINING_POOL_DATA_TIMESTAMP, "account"
-    )
+    dated = figures_dated(page)
     limit = target.static.value(c.THRESHOLD_POOL_DATA_AGE) or 0.0
     age = time.time() - dated if dated else None
     if age is None or age > limit:

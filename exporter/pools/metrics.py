@@ -133,6 +133,12 @@ def _worker(worker: Worker, guard: Guard) -> None:
         guard.add(metric, value, worker.name)
 
 
+def figures_dated(page: Page) -> float | None:
+    """When the figures on the page of an account are from, in Unix seconds; prices tell, else the account."""
+    dated = c.MINING_POOL_DATA_TIMESTAMP
+    return page.value(dated, "profitability") or page.value(dated, "account")
+
+
 def usd_per_hash(page: Page) -> dict[str, float]:
     """What a hash earns by algorithm, in USD, on the page of an account: all coins together.
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from exporter import catalogue as c
 from exporter.fleet import Fleet, Target
-from exporter.pools.metrics import usd_per_hash
+from exporter.pools.metrics import figures_dated, usd_per_hash
 from exporter.units import DAY
 from exporter.vnish.verdict import Condition, Glance, Limits, Verdict, judge, unknown, unreachable
 
@@ -188,7 +188,7 @@ def _pool(target: Target, wall_now: float) -> PoolRow:
     look = target.reader.last
     if look is None:
         return PoolRow(target.instance, Condition.UNKNOWN)
-    dated = target.reader.page(look).value(c.MINING_POOL_DATA_TIMESTAMP, "profitability")
+    dated = figures_dated(target.reader.page(look))
     age = wall_now - dated if dated else None
     if look.error:
         return PoolRow(target.instance, Condition.DOWN, look.error.detail, age)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from exporter import catalogue as c
+from exporter.exposition import Page
+from exporter.pools.metrics import figures_dated
 from exporter.server.overview import MinerRow, Totals, totals
 from exporter.vnish.verdict import Condition, Glance, Verdict, unreachable
 
@@ -76,3 +79,12 @@ def test_ratios_of_a_row() -> None:
     ):
         assert other.of_nominal is None
         assert other.joules_per_hash is None
+
+
+def test_an_account_without_prices_is_dated_by_what_else_it_tells() -> None:
+    page = Page()
+    assert figures_dated(page) is None
+    page.add(c.MINING_POOL_DATA_TIMESTAMP, 1000.0, "account")
+    assert figures_dated(page) == 1000.0
+    page.add(c.MINING_POOL_DATA_TIMESTAMP, 900.0, "profitability")
+    assert figures_dated(page) == 900.0
