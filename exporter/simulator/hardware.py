@@ -29,6 +29,10 @@ class Hardware:
     share_factor: float
     """Hashes a share of difficulty 1 stands for."""
     difficulty: float
+    first_board: int = 1
+    """What the CGI pages call the first board; on some models boards sit in the control board's last sockets."""
+    first_fan: int = 1
+    """The socket of the first fan, as for the boards."""
 
     @property
     def measure(self) -> str:
@@ -54,6 +58,10 @@ HARDWARE = {
         Hardware(
             "Antminer S19j Pro", "s19jpro", "x19", "sha256d", 1e9, 3, 126, 105_000.0, 104_000.0, 3050, 545, 13_600,
             325, 4, 6500, "xil", 2**32, 131_072.0,
+        ),
+        Hardware(
+            "Antminer S9", "s9", "s9", "sha256d", 1e9, 3, 63, 13_500.0, 13_500.0, 1320, 650, 9_200, 400, 2, 6000,
+            "xil", 2**32, 8_192.0, first_board=6, first_fan=5,
         ),
     )
 }  # fmt: skip

@@ -110,7 +110,10 @@ class Host:
 
 
 class MinerHost(Host):
-    """A miner's web server. *dialect* is a firmware version of the API, ``3.9.0`` (CGI) or ``simple``."""
+    """A miner's web server.
+
+    *dialect* is a firmware version of the API, ``3.9.0`` (CGI), ``stock`` (the maker's own) or ``simple``.
+    """
 
     def __init__(
         self, miner: SimMiner, dialect: str, address: str, port: int, clock: Callable[[], float]
@@ -143,6 +146,7 @@ class MinerHost(Host):
             "/chips": simple.chips,
             "/status": simple.status,
         }
+        self._cgi_pages = {"3.9.0": cgi.PAGES, "stock": cgi.STOCK_PAGES}.get(dialect)
 
     @property
     def faults(self) -> Mapping[str, Mapping[str, float]]:
@@ -158,10 +162,10 @@ class MinerHost(Host):
             return (
                 web.Response(status=404, text="not found") if made is None else self._json(made(self.miner))
             )
-        if request.method == "POST" and self.dialect != "3.9.0":
+        if self._cgi_pages is not None:
+            return self._cgi(request, self._cgi_pages)
+        if request.method == "POST":
             return await self._unlock(request) if path == "/api/v1/unlock" else web.Response(status=405)
-        if self.dialect == "3.9.0":
-            return self._cgi(request)
         name = path.removeprefix("/api/v1/")
         if path.startswith("/api/v1/") and self.locked and not self._unlocked(request):
             return web.Response(status=401)
@@ -173,15 +177,21 @@ class MinerHost(Host):
             return self._json(guarded(self.miner)) if self._unlocked(request) else web.Response(status=401)
         return web.Response(text=_PAGE, content_type="text/html")
 
-    def _cgi(self, request: web.BaseRequest) -> web.Response:
-        header = request.headers.get("Authorization", "")
-        if not cgi.admits(header, request.method, "root", self.miner.password):
-            return web.Response(status=401, headers={"WWW-Authenticate": cgi.challenge()})
-        if request.path == "/cgi-bin/get_system_info.cgi":
-            return self._json(cgi.system_info(self.miner))
-        if request.path == "/cgi-bin/get_miner_status.cgi":
-            return self._json(cgi.miner_status(self.miner))
-        return web.Response(status=404)
+    def _cgi(self, request: web.BaseRequest, pages: Mapping[str, Callable[[SimMiner], str]]) -> web.Response:
+        headers = {"Server": cgi.SERVER}
+        authorization = request.headers.get("Authorization", "")
+        if not cgi.admits(authorization, request.method, "root", self.miner.password):
+            return web.Response(status=401, headers={**headers, "WWW-Authenticate": cgi.challenge()})
+        printed = pages.get(request.path)
+        page = printed(self.miner) if printed else ""
+        if not page:
+            return web.Response(status=404, headers=headers, text="404 - Not Found", content_type="text/html")
+        if "wrong_types" in self.faults:
+            with contextlib.suppress(ValueError):
+                page = json.dumps(_mistyped(json.loads(page)))
+        if "truncated_json" in self.faults:
+            page = page[: len(page) // 2]
+        return web.Response(text=page, headers=headers, content_type="text/html")
 
     def _unlocked(self, request: web.BaseRequest) -> bool:
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")

@@ -93,7 +93,7 @@ class Simulation:
         self.miners: dict[str, MinerHost] = {}
         for index, spec in enumerate(specs):
             miner = SimMiner(spec.name, HARDWARE[spec.model], seed * 1000 + index, f"account.{spec.name}")
-            if spec.dialect == "3.9.0":
+            if spec.dialect in ("3.9.0", "stock"):
                 miner.password = "root"  # noqa: S105 - the maker's
             # From .1 on, 250 to a third octet.
             first, second, third = network.split(".")
