@@ -73,7 +73,7 @@ class Metric:
 CATALOGUE: dict[str, Metric] = {}
 
 BREAKER_STATES = ("closed", "open", "half_open")
-FAILURE_REASONS = (
+_ANY_FAILURE = (
     "timeout",
     "connection",
     "http_status",
@@ -83,6 +83,7 @@ FAILURE_REASONS = (
     "circuit_open",
     "refused",
 )
+FAILURE_REASONS = (*_ANY_FAILURE, "stock_firmware")
 # What a pool says in answers whose status is 200 all the same.
 POOL_FAILURE_REASONS = (
     "no_data",
@@ -572,7 +573,7 @@ MINING_POOL_SCRAPE_DURATION = _gauge(
 MINING_POOL_SCRAPE_FAILURE = _states(
     "mining_pool_scrape_failure",
     "1 for the reason why the last reading failed; all 0 when it did not (probe)",
-    (*FAILURE_REASONS, *POOL_FAILURE_REASONS),
+    (*_ANY_FAILURE, *POOL_FAILURE_REASONS),
     label="reason",
 )
 MINING_POOL_BREAKER_STATE = _states(

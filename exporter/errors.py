@@ -19,6 +19,7 @@ class Reason(StrEnum):
     NOT_JSON = "not_json"
     BAD_SHAPE = "bad_shape"
     UNAUTHORISED = "unauthorised"
+    STOCK_FIRMWARE = "stock_firmware"
     CIRCUIT_OPEN = "circuit_open"
     REFUSED = "refused"
     NO_DATA = "no_data"

@@ -97,9 +97,11 @@ class Fields:
         return None
 
     def numeral(self, key: str) -> float | None:
-        """A number, or a string that is one."""
+        """A number, or a string that is one; a blank one is absent."""
         value = self._data.get(key)
         if isinstance(value, str):
+            if not value or value.isspace():
+                return None
             try:
                 number = float(value[:64])
             except ValueError:

@@ -322,7 +322,10 @@ class Client:
             middlewares=middlewares,
         ) as response:
             step.status = response.status
-            self.digest_wanted = response.headers.get("WWW-Authenticate", "").startswith("Digest")
+            self.digest_wanted = any(
+                challenge[:6].lower() == "digest"
+                for challenge in response.headers.getall("WWW-Authenticate", ())
+            )
             body = bytearray()
             async for chunk in response.content.iter_any():
                 body += chunk

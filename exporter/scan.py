@@ -1,4 +1,4 @@
-"""Find VNish miners in a network: who listens, and what he says he is.
+"""Find VNish miners in a network: who listens, and what he says he is; and Antminers with another firmware.
 
 Only addresses inside ``fleet.allowed_networks`` are touched, with a bounded number at once, by the same
 client and address policy as every probe. Who asks for HTTP Digest, as firmware 3.9 does, gets the maker's
@@ -18,6 +18,7 @@ from exporter.address import Address, Endpoint, Network, Policy
 from exporter.errors import ProbeError
 from exporter.exposition import Page
 from exporter.http import Client, Outgoing
+from exporter.vnish.cgi import StockFirmwareError
 from exporter.vnish.metrics import samples
 from exporter.vnish.reading import Identity
 from exporter.vnish.source import VnishSource
@@ -28,17 +29,20 @@ MOST_ADDRESSES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A miner that was found."""
+    """A miner that was found; *stock* is one with its maker's firmware, which nothing here can read."""
 
     endpoint: Endpoint
     identity: Identity
     # Its condition when it was found, by no thresholds: those belong to configured miners.
     verdict: Verdict | None = None
+    stock: bool = False
 
     def row(self) -> dict[str, str]:
-        """What identifies it, as text."""
+        """What identifies it, as text; ``api`` is empty for one that cannot be read."""
         who = self.identity
         firmware = " ".join(part for part in (who.firmware, who.firmware_version) if part)
+        if self.stock:
+            firmware = "stock"
         return {
             "address": str(self.endpoint),
             "model": who.model or "",
@@ -46,7 +50,7 @@ class Found:
             "mac": who.mac or "",
             "hostname": who.hostname or "",
             "algorithm": who.algorithm or "",
-            "api": who.api,
+            "api": "" if self.stock else who.api,
             "state": str(self.verdict.condition) if self.verdict else "",
         }
 
@@ -99,6 +103,8 @@ async def scan(
                 page = Page()
                 samples(reading, page)
                 return Found(endpoint, reading.identity, judge(Glance.of(reading, page), Limits()))
+            except StockFirmwareError as error:
+                return Found(endpoint, error.identity, stock=True)
             except ProbeError:
                 return None
             finally:
@@ -129,10 +135,10 @@ async def _listens(host: str, port: int, seconds: float) -> bool:
 
 
 def configuration(found: Sequence[Found]) -> dict[str, Any]:
-    """A ``fleet`` section for the configuration file."""
+    """A ``fleet`` section for the configuration file, of the miners that can be read."""
     miners: list[dict[str, str]] = []
     taken: set[str] = set()
-    for one in found:
+    for one in (one for one in found if not one.stock):
         row = one.row()
         name = row["hostname"] if row["hostname"] not in ("", "antminer", "antMiner") else ""
         name = wanted = name or row["mac"].replace(":", "") or row["address"]

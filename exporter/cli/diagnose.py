@@ -41,6 +41,7 @@ _ADVICE = {
     Reason.NOT_JSON: "Something else answers here, or another firmware: open its page in a browser.",
     Reason.BAD_SHAPE: "The answer is of another interface: set api for this miner, or look at its firmware.",
     Reason.UNAUTHORISED: "It wants a password: set password_file (or api_key_file) for this miner.",
+    Reason.STOCK_FIRMWARE: "It runs its maker's firmware, which is not read: install VNish, or take it out.",
     Reason.REFUSED: "Add its network to fleet.allowed_networks.",
     Reason.CIRCUIT_OPEN: "Wait for the breaker.",
 }

@@ -1,4 +1,4 @@
-"""``discover``: find miners in a network, and write them down ready to use."""
+"""``discover``: find miners in a network, and write them down ready to use; others of the maker's apart."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from exporter.config.load import ConfigError
 from exporter.config.schema import Config
 from exporter.http import Outgoing
 from exporter.scan import Found, addresses, configuration, file_sd, scan
+
+_STOCK = "stock firmware, not VNish"
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -48,15 +50,19 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError([str(error)]) from None
     found = asyncio.run(_scan(arguments, config, hosts))
     found.sort(key=lambda one: (one.endpoint.address is None, int(one.endpoint.address or 0)))
-    if arguments.yaml:
-        print(_dump(configuration(found)), end="")
-    elif arguments.file_sd:
-        print(_dump(file_sd(found, arguments.file_sd)), end="")
+    # Miners with their maker's firmware come last, and into no configuration.
+    found.sort(key=lambda one: one.stock)
+    miners = [one for one in found if not one.stock]
+    if arguments.yaml or arguments.file_sd:
+        made = file_sd(miners, arguments.file_sd) if arguments.file_sd else configuration(miners)
+        print(_dump(made), end="")
+        for one in found[len(miners) :]:
+            print(f"# {_STOCK}: {one.endpoint} {one.row()['model']}")
     elif arguments.json:
         print_json([one.row() for one in found])
     else:
-        _print_table(found, len(hosts))
-    return 0 if found else 1
+        _print_tables(miners, found[len(miners) :], len(hosts))
+    return 0 if miners else 1
 
 
 class _Dumper(yaml.SafeDumper):
@@ -94,22 +100,26 @@ async def _scan(arguments: argparse.Namespace, config: Config, hosts: list[Addre
             ]
 
 
-def _print_table(found: list[Found], asked: int) -> None:
+def _print_tables(miners: list[Found], stock: list[Found], asked: int) -> None:
     out = console()
-    if found:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for title in ("Address", "State", "Model", "Firmware", "MAC", "Hostname", "Interface"):
-            table.add_column(title, no_wrap=True)
-        for one in found:
-            row = one.row()
-            table.add_row(
-                *(
-                    Text(row[key])
-                    for key in ("address", "state", "model", "firmware", "mac", "hostname", "api")
-                )
-            )
-        out.print(table)
+    if miners:
+        out.print(_table(miners, State="state", Interface="api"))
     out.print(
-        f"{len(found)} miners at {asked} addresses."
-        + (" --yaml prints them for the configuration." if found else "")
+        f"{len(miners)} miners at {asked} addresses."
+        + (" --yaml prints them for the configuration." if miners else "")
     )
+    if stock:
+        out.print(f"\n{len(stock)} more have {_STOCK}:")
+        out.print(_table(stock))
+
+
+def _table(found: list[Found], **more: str) -> Table:
+    columns = {"Address": "address", "Model": "model", "Firmware": "firmware", "MAC": "mac"}
+    columns |= {"Hostname": "hostname", **more}
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in columns:
+        table.add_column(title, no_wrap=True)
+    for one in found:
+        row = one.row()
+        table.add_row(*(Text(row[key]) for key in columns.values()))
+    return table

@@ -23,7 +23,7 @@ _DEVFEE_PRIORITY = 993
 _REFUSED = '{\n"summary": [ ],\n"pools": [ ],\n"devs": [ ]\n}\n'
 # What only VNish prints of a board.
 _OWN = frozenset(
-    [
+    {
         "freqavg",
         "rtideal",
         "totalideal",
@@ -32,7 +32,7 @@ _OWN = frozenset(
         "chain_bchips",
         "chain_vol",
         "chain_consumption",
-    ]
+    }
 )
 # Figures of a board that stand without quotation marks while there are none.
 _BARE = frozenset({"rate", "rtideal", "totalideal", "totalrate"})

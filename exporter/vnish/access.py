@@ -4,7 +4,9 @@ Reads are tried without a token first, since most builds answer them; a 401 lead
 try. Requests to one miner are one at a time already, so logins are too: two at once can invalidate each
 other's token. A refused password is not tried again, and a locked login waits as long as the miner says.
 
-The login, ``POST /api/v1/unlock``, is the only request that is not a GET anywhere in this program.
+The login, ``POST /api/v1/unlock``, is the only request that is not a GET anywhere in this program. It holds
+the password as it is, so it goes to a miner only that has shown in the same probe that it speaks this
+interface: by an answer, or by a 401 that does not ask for HTTP Digest, as old firmware's does.
 """
 
 from __future__ import annotations
@@ -62,12 +64,16 @@ class Access:
         Raises:
             ProbeError: ``unauthorised`` if there is no way in, else as the client.
         """
-        if self._full_detail and not self.authenticated:
+        if self._full_detail and not self.authenticated and _has_answered(client):
             await self._log_in(client)
         try:
             return await client.get_json(path, self._headers(), decoder)
         except ProbeError as error:
-            if error.reason is not Reason.UNAUTHORISED or not await self._log_in(client):
+            if (
+                error.reason is not Reason.UNAUTHORISED
+                or client.digest_wanted
+                or not await self._log_in(client)
+            ):
                 raise
         try:
             return await client.get_json(path, self._headers(), decoder)
@@ -112,6 +118,12 @@ class Access:
                 "the password is wrong" if answer.status == 403 else "too many logins; waiting as told"
             )
         return False
+
+
+def _has_answered(client: Client) -> bool:
+    return not client.digest_wanted and any(
+        step.method == "GET" and step.status == 200 and not step.problem for step in client.steps
+    )
 
 
 def _decoded(body: bytes) -> Any:

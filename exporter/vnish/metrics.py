@@ -157,7 +157,7 @@ def _board(board: Board, page: Page, guard: Guard, rates: _Hashrates, chips_expe
         (c.BOARD_PCB_TEMPERATURE_MAX, board.pcb_temperature.high),
         (c.BOARD_HARDWARE_ERRORS, board.hardware_errors),
         (c.BOARD_HARDWARE_ERROR_RATIO, board.hardware_error_ratio),
-        (c.BOARD_CHIPS_EXPECTED, chips_expected),
+        (c.BOARD_CHIPS_EXPECTED, chips_expected if board.chips_expected is None else board.chips_expected),
     ):
         guard.add(metric, value, number)
     guard.add(c.BOARD_WATER_TEMPERATURE, board.water_inlet, number, "inlet")

@@ -108,6 +108,7 @@ class Board:
     water_outlet: float | None = None
     hardware_errors: float | None = None
     hardware_error_ratio: float | None = None
+    chips_expected: float | None = None
     grades: dict[str, float] = field(default_factory=dict)
 
 

@@ -18,7 +18,9 @@ from exporter.vnish.simple import Simple
 Api = Literal["auto", "v1", "simple", "cgi"]
 
 # Failures that say the device speaks, but not this interface.
-_OTHER_LANGUAGE = frozenset({Reason.NOT_JSON, Reason.BAD_SHAPE, Reason.HTTP_STATUS})
+_OTHER_LANGUAGE = frozenset({Reason.NOT_JSON, Reason.BAD_SHAPE, Reason.HTTP_STATUS, Reason.STOCK_FIRMWARE})
+# How far an interface came that failed: not answered, answered with anything, with JSON of another shape.
+_REACH = {Reason.HTTP_STATUS: 1, Reason.UNAUTHORISED: 1, Reason.NOT_JSON: 1, Reason.BAD_SHAPE: 2}
 
 
 class _Dialect(Protocol):
@@ -56,7 +58,7 @@ class VnishSource:
                 chips_interval=chips_interval,
             ),
             "simple": Simple(boards=boards, algorithm=algorithm),
-            "cgi": Cgi(clock, password=password, boards=boards, pools=pools),
+            "cgi": Cgi(clock, password=password, algorithm=algorithm, boards=boards, pools=pools),
         }
         self._candidates = list(self._dialects) if api == "auto" else [api]
         self._spoken: str | None = None
@@ -65,7 +67,8 @@ class VnishSource:
         """One reading.
 
         Raises:
-            ProbeError: the miner did not answer, or in none of the interfaces; then the first one's reason.
+            ProbeError: the miner did not answer, or in none of the interfaces; then with the reason of the
+                one that went furthest, the first of several.
         """
         if self._spoken:
             try:
@@ -79,18 +82,28 @@ class VnishSource:
         return await self._find(client)
 
     async def _find(self, client: Client) -> MinerReading:
-        first: ProbeError | None = None
+        furthest: tuple[tuple[int, int], ProbeError] | None = None
         for name in self._candidates:
-            # Old firmware guards every page alike with Digest, and has the CGI only; no other is offered it.
-            if len(self._candidates) > 1 and first and (name == "cgi") != client.digest_wanted:
-                continue
+            if len(self._candidates) > 1 and furthest:
+                # Old firmware guards every page alike with Digest, and has the CGI only; no other
+                # interface is offered it.
+                if (name == "cgi") != client.digest_wanted:
+                    continue
+                # That it wanted Digest is no answer to what was asked before.
+                if name == "cgi":
+                    furthest = None
+            asked = len(client.steps)
             try:
                 reading = await self._dialects[name].read(client)
             except ProbeError as error:
-                first = first or error
+                # The last request is the one it failed at.
+                good = sum(step.status == 200 and not step.problem for step in client.steps[asked:-1])
+                reach = (good, _REACH.get(error.reason, 0))
+                if furthest is None or reach > furthest[0]:
+                    furthest = reach, error
                 if error.reason not in _OTHER_LANGUAGE and not client.digest_wanted:
                     break
             else:
                 self._spoken = name
                 return reading
-        raise first or ProbeError(Reason.BAD_SHAPE, "no interface to try")
+        raise furthest[1] if furthest else ProbeError(Reason.BAD_SHAPE, "no interface to try")

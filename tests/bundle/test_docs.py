@@ -17,6 +17,9 @@ from exporter.config.load import load
 from exporter.config.schema import Root
 from exporter.pools import drivers
 from exporter.pools.settings import PoolSettings
+from exporter.simulator import cgi
+from exporter.simulator.hardware import HARDWARE
+from exporter.simulator.miner import SimMiner
 from tests import firmware
 from tests.conftest import ROOT
 
@@ -113,11 +116,29 @@ def covers(pattern: str, path: str) -> bool:
     return path.startswith(pattern[:-1]) if pattern.endswith("*") else path == pattern
 
 
+def printed(data: Any, path: str) -> Iterator[str]:
+    """The leaves of an answer itself."""
+    if isinstance(data, dict):
+        for key, inner in data.items():
+            yield from printed(inner, f"{path}.{key}")
+    elif isinstance(data, list):
+        for inner in data:
+            yield from printed(inner, f"{path}[]")
+    else:
+        yield path
+
+
+_L3 = SimMiner("m", HARDWARE["l3+"], 7, "account.m")
 ALL_FIELDS = {
-    path
-    for version in ("1.2.7", "1.3.4")
-    for name, kind in firmware.documents(version).items()
-    for path in fields(kind, "chains" if name == "boards" else name)
+    *(
+        path
+        for version in ("1.2.7", "1.3.4")
+        for name, kind in firmware.documents(version).items()
+        for path in fields(kind, "chains" if name == "boards" else name)
+    ),
+    # Nobody wrote down what 3.9 prints.
+    *printed(cgi.system_info(_L3), "get_system_info"),
+    *printed(cgi.miner_status(_L3), "get_miner_status"),
 }
 
 

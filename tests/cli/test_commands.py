@@ -26,6 +26,7 @@ from exporter.vnish.reading import Identity
 from tests.conftest import ROOT
 
 SPECS = [MinerSpec("l9", "l9", "1.2.7"), MinerSpec("l3", "l3+", "3.9.0"), MinerSpec("simple", "l7", "simple")]
+STOCK = MinerSpec("stock", "l9", "stock")
 
 
 @dataclass
@@ -173,6 +174,44 @@ async def test_discover(shell: Shell, tmp_path: Path) -> None:
     )
     assert groups[0]["targets"] == ["exporter:10777"]
     assert groups[0]["labels"]["__param_target"] == f"127.77.0.1:{port}"
+
+
+async def test_discover_lists_miners_with_their_makers_firmware_apart(shell: Shell) -> None:
+    port = str(shell.simulation.miners["l9"].port)
+    async with Simulation([STOCK], port=int(port), network="127.77.9"):
+        config = yaml.safe_load(shell.path.read_text())
+        config["fleet"]["allowed_networks"].append("127.77.9.0/24")
+        shell.path.write_text(yaml.safe_dump(config))
+        both = ("discover", "127.77.0.0/29", "127.77.9.0/29", "--port", port)
+        done = await shell.run(*both)
+        assert done.status == 0
+        miners, apart = done.out.split("1 more have stock firmware, not VNish:")
+        assert "3 miners at 12 addresses" in miners
+        assert "127.77.9.1" not in miners
+        assert re.search(rf"127\.77\.9\.1:{port} +Antminer L9 +stock", apart)
+        rows = json.loads((await shell.run(*both, "--json")).out)
+        assert [(row["firmware"], row["api"]) for row in rows][2:] == [("", "simple"), ("stock", "")]
+        for form in (["--yaml"], ["--file-sd", "exporter:10777"]):
+            written = (await shell.run(*both, *form)).out
+            assert "127.77.9.1" not in str(yaml.safe_load(written))
+            assert f"# stock firmware, not VNish: 127.77.9.1:{port} Antminer L9" in written
+        done = await shell.run("discover", "127.77.9.0/29", "--port", port)
+        assert done.status == 1, "none that can be read"
+
+
+async def test_diagnose_knows_the_makers_firmware_and_does_not_advise_a_password(shell: Shell) -> None:
+    port = shell.simulation.miners["l9"].port
+    async with Simulation([STOCK], port=port, network="127.77.9"):
+        config = yaml.safe_load(shell.path.read_text())
+        config["fleet"]["miners"].append({"address": f"127.77.9.1:{port}", "name": "stock"})
+        shell.path.write_text(yaml.safe_dump(config))
+        done = await shell.run("diagnose", "stock")
+        assert done.status == 1
+        assert "stock_firmware: stock firmware, not VNish: Antminer L9" in done.out
+        assert "install VNish" in done.out
+        assert "set password_file" not in done.out
+        done = await shell.run("probe", "stock")
+        assert "stock firmware, not VNish" in done.out
 
 
 def test_what_discover_writes_is_a_good_configuration(tmp_path: Path) -> None:

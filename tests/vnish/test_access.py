@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from exporter.address import Endpoint, Policy
 from exporter.errors import ProbeError, Reason
 from exporter.http import Client, Outgoing
+from exporter.simulator import cgi
 from exporter.simulator.faults import MINER_FAULTS
 from exporter.simulator.hosts import MinerHost
 from exporter.simulator.simulation import MinerSpec, Simulation
@@ -215,10 +216,44 @@ async def test_a_login_that_helps_nothing_is_not_repeated_at_once(
                     await read(outgoing, host, source)
             else:
                 assert (await read(outgoing, host, source)).hashrate, "reads are open all the same"
-        # A token that is refused is renewed once.
-        first = 2 if locked and "token" in text else 1
-        assert logins(host) == first
+        assert logins(host) == 1
         clock.advance(61)
         with contextlib.suppress(ProbeError):
             await read(outgoing, host, source)
-        assert logins(host) == (1 if not locked and "token" in text else 2 * first)
+        assert logins(host) == (1 if not locked and "token" in text else 2)
+
+
+@pytest.mark.parametrize("full_detail", [True, False])
+@pytest.mark.parametrize("api", ["auto", "v1", "simple", "cgi"])
+@pytest.mark.parametrize("dialect", ["3.9.0", "stock"])
+async def test_a_device_that_asks_for_digest_is_never_sent_the_password(
+    outgoing: Outgoing, clock: FakeClock, dialect: str, api: Any, full_detail: bool
+) -> None:
+    async with Simulation([MinerSpec("m", "l3+", dialect)]) as simulation:
+        host = simulation.miners["m"]
+        password = SecretStr("root")
+        access = Access(clock, password=password, full_detail=full_detail)
+        source = VnishSource(clock, api=api, access=access, password=password)
+        for _ in range(3):
+            with contextlib.suppress(ProbeError):
+                await read(outgoing, host, source)
+            clock.advance(1000)
+        assert host.requests
+        assert {method for method, _ in host.requests} == {"GET"}
+
+
+async def test_a_device_put_in_anothers_place_is_not_sent_its_password(
+    outgoing: Outgoing, clock: FakeClock
+) -> None:
+    async with Simulation([L9]) as simulation:
+        host = simulation.miners["l9"]
+        source = source_with(clock, password=SecretStr("admin"), full_detail=True)
+        assert (await read(outgoing, host, source)).authenticated
+        assert logins(host) == 1
+        host._cgi_pages = cgi.PAGES
+        for _ in range(3):
+            with pytest.raises(ProbeError) as caught:
+                await read(outgoing, host, source)
+            assert caught.value.reason is Reason.UNAUTHORISED
+            clock.advance(1000)
+        assert logins(host) == 1

@@ -260,9 +260,18 @@ async def test_the_page_passes_the_naming_lint_of_promtool() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@given(mutation=WILD, key=st.sampled_from(["summary", "pools", "devs", "fan1"]), inner=st.text(max_size=5))
-@settings(max_examples=100)
-def test_any_cgi_page(mutation: Any, key: str, inner: str) -> None:
+@given(
+    mutation=WILD,
+    key=st.sampled_from(["summary", "pools", "devs"]),
+    inner=st.sampled_from(["index", "url", "priority", "status", "fan1", "rate", "rtideal", "totalideal"])
+    | st.sampled_from(
+        ["chain_acs", "chain_acn", "chain_vol", "chain_consumption", "temp", "ghs5s", "elapsed"]
+    )
+    | st.text(max_size=5),
+    info=st.sampled_from(["minertype", "macaddr", "uptime", "mem_total"]),
+)
+@settings(max_examples=200)
+def test_any_cgi_page(mutation: Any, key: str, inner: str, info: str) -> None:
     import asyncio
 
     from exporter.vnish.cgi import Cgi
@@ -270,10 +279,13 @@ def test_any_cgi_page(mutation: Any, key: str, inner: str) -> None:
     miner = SimMiner("m", HARDWARE["l3+"], 7, "account.m")
     status = cgi.miner_status(miner)
     status[key] = (
-        [{**entry, inner: mutation, "rate": mutation} for entry in status[key]]
+        [{**entry, inner: mutation} for entry in status[key]]
         if isinstance(status[key], list)
+        else {**status[key], inner: mutation}
+        if inner
         else mutation
     )
+    system = cgi.system_info(miner) | {info: mutation}
 
     class Answer:
         status = 200
@@ -284,7 +296,7 @@ def test_any_cgi_page(mutation: Any, key: str, inner: str) -> None:
     class Client(Device):
         async def request(self, method: str, path: str, **_: Any) -> Any:
             self.steps.append(Step(method, path))
-            return Answer(cgi.system_info(miner) if "info" in path else status)
+            return Answer(system if "info" in path else status)
 
     async def read() -> None:
         from exporter.vnish.metrics import samples

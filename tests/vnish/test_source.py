@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
+from aiohttp import web
 from aioresponses import aioresponses
 
 from exporter.address import Endpoint, Policy
 from exporter.errors import ProbeError, Reason
 from exporter.http import Client, Outgoing
 from exporter.simulator.hosts import MinerHost
-from exporter.simulator.simulation import Simulation
+from exporter.simulator.simulation import MinerSpec, Simulation
 from exporter.vnish.reading import MinerReading, Range
 from exporter.vnish.source import VnishSource
 from tests.conftest import L9, L9_NEW, SIMPLE, FakeClock
@@ -79,6 +81,70 @@ async def test_a_web_server_that_is_no_miner_is_told_by_the_first_reason(
         assert caught.value.reason is Reason.NOT_JSON
         assert "/api/v1/info" in caught.value.detail
         assert paths(simulation.miners["l9"]) == ["/api/v1/info", "/summary"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("truncated_json", Reason.NOT_JSON),
+        ("http_500", Reason.HTTP_STATUS),
+        ("wrong password", Reason.UNAUTHORISED),
+        ("hanging", Reason.TIMEOUT),
+    ],
+)
+async def test_the_reason_of_old_firmware_is_the_one_of_its_own_pages(
+    outgoing: Outgoing, clock: FakeClock, fault: str, reason: Reason
+) -> None:
+    async with Simulation([MinerSpec("l3", "l3+", "3.9.0")]) as simulation:
+        host = simulation.miners["l3"]
+        if fault == "wrong password":
+            host.miner.password = "another"
+        elif fault == "hanging":
+
+            async def hangs(request: web.BaseRequest) -> web.StreamResponse:
+                if "cgi-bin" in request.path:
+                    await asyncio.Event().wait()
+                return await answer(request)
+
+            answer, host.answer = host.answer, hangs  # type: ignore[method-assign]
+        else:
+            await simulation.inject("l3", fault)
+        endpoint = Endpoint("http", host.address, host.port)
+        deadline = outgoing.clock() + (0.5 if fault == "hanging" else 30)
+        with pytest.raises(ProbeError) as caught:
+            await VnishSource(clock).read(Client(outgoing, endpoint, Policy(None), deadline))
+        assert caught.value.reason is reason
+        if fault != "http_500":
+            assert "/cgi-bin/" in caught.value.detail, "not what another interface said"
+
+
+@pytest.mark.parametrize(
+    ("v1", "simple", "reason", "path"),
+    [
+        # What it said to the first is as good as to the others, where none went further.
+        ({"status": 404}, {"status": 404}, Reason.HTTP_STATUS, "/api/v1/info"),
+        ({"status": 404}, {"body": "<html>"}, Reason.HTTP_STATUS, "/api/v1/info"),
+        ({"body": "<html>"}, {"payload": {"hashrate": 5}}, Reason.BAD_SHAPE, "/summary"),
+        (
+            {"payload": {"miner": "L9", "fw_version": "1.2.7"}},
+            {"payload": {}},
+            Reason.HTTP_STATUS,
+            "/api/v1/summary",
+        ),
+    ],
+)
+async def test_the_reason_is_that_of_the_interface_that_went_furthest(
+    outgoing: Outgoing, clock: FakeClock, v1: Any, simple: Any, reason: Reason, path: str
+) -> None:
+    one = Client(outgoing, Endpoint.parse("192.0.2.1"), Policy(None), outgoing.clock() + 5)
+    with aioresponses() as mocked:
+        mocked.get("http://192.0.2.1/api/v1/info", **v1)
+        mocked.get("http://192.0.2.1/api/v1/summary", status=500)
+        mocked.get("http://192.0.2.1/summary", **simple)
+        with pytest.raises(ProbeError) as caught:
+            await VnishSource(clock).read(one)
+    assert caught.value.reason is reason
+    assert path in caught.value.detail
 
 
 async def test_a_given_interface_is_the_only_one_tried(outgoing: Outgoing, clock: FakeClock) -> None:

@@ -193,7 +193,6 @@ async def test_an_l3_plus_speaks_cgi_and_counts_in_megahashes(outgoing: Outgoing
         assert page.value(c.BOARDS) == 4
         assert page.value(c.BOARD_CHIPS, "1", "grey") == 72
         assert page.value(c.BOARD_FREQUENCY, "1") == 384e6
-        assert page.value(c.POWER) is None
         assert page.value(c.FAN_SPEED, "0") == pytest.approx(host.miner.fan_rpm[0], abs=1)
         assert page.value(c.POOL_ACCEPTED, "0", "UserPool") == host.miner.pools[0].accepted
         host.requests.clear()
