@@ -137,12 +137,16 @@ async def test_nothing_is_ever_sent_but_gets_and_the_login(tmp_path: Path) -> No
         MinerSpec("l9", "l9", "1.2.7"),
         MinerSpec("new", "l9", "1.3.4"),
         MinerSpec("cgi", "l3+", "3.9.0"),
+        MinerSpec("stock", "l9", "stock"),
         MinerSpec("simple", "l7", "simple"),
     ]
 
     def passwords(config: dict[str, Any]) -> None:
         for miner in config["fleet"]["miners"]:
-            miner |= {"password": "root" if miner["name"] == "cgi" else "admin", "full_detail": True}
+            miner |= {
+                "password": "root" if miner["name"] in ("cgi", "stock") else "admin",
+                "full_detail": True,
+            }
 
     seen: set[tuple[str, str]] = set()
     async with serve_site(tmp_path, specs, edit=passwords, timeout_seconds=0.3) as site:
