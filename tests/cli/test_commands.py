@@ -103,7 +103,7 @@ async def test_probe_says_first_whether_it_hashes(shell: Shell) -> None:
     for name in ("l9", "l3"):
         lines = (await shell.run("probe", name)).out.splitlines()
         assert re.fullmatch(
-            r"hashing, [\d.]+ [GM]H/s( of [\d.]+ GH/s nominal)?(, \d+ °C)?(, [\d,]+ W)?", lines[1]
+            r"hashing, [\d.]+ [GM]H/s( of [\d.]+ [GM]H/s nominal)?(, \d+ °C)?(, [\d,]+ W)?", lines[1]
         )
         assert lines[2] == "", "nothing is wrong"
     host = shell.simulation.miners["l9"]
