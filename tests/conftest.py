@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import random
+import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -76,6 +77,18 @@ if "stream_writer" in inspect.signature(aiohttp.ClientResponse.__init__).paramet
 async def outgoing() -> AsyncIterator[Outgoing]:
     async with Outgoing.open_session() as session:
         yield Outgoing(session, rng=random.Random(1))
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A self-signed certificate for 127.0.0.1, its key beside it."""
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=miner -addext subjectAltName=IP:127.0.0.1"
+    subprocess.run(
+        [*command.split(), "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"],
+        check=True,
+        capture_output=True,
+    )
+    return tmp_path / "cert.pem"
 
 
 class Site:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,18 +14,6 @@ from aiohttp.test_utils import TestServer
 from exporter.address import Endpoint, Policy
 from exporter.errors import ProbeError, Reason
 from exporter.http import Client, Outgoing, Tls, tls_settings
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    """A self-signed certificate for 127.0.0.1, its key beside it."""
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=miner -addext subjectAltName=IP:127.0.0.1"
-    subprocess.run(
-        [*command.split(), "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"],
-        check=True,
-        capture_output=True,
-    )
-    return tmp_path / "cert.pem"
 
 
 @pytest.fixture

@@ -18,7 +18,9 @@ from exporter.cli.common import config_option
 from exporter.config.load import ConfigError, load
 from exporter.config.schema import Config
 from exporter.http import Outgoing
+from exporter.server import descriptors
 from exporter.server.app import create_app
+from exporter.server.listener import Listener
 from exporter.server.runtime import Runtime
 from exporter.server.web_config import WebConfig, load_web_config
 
@@ -64,6 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _serve(path: Path, config: Config, web_config: WebConfig, host: str, port: int) -> int:
     stop = asyncio.Event()
+    limit = descriptors.raise_limit()
+    if limit < descriptors.needed(config):
+        log.warning("too few file descriptors for the fleet", limit=limit, needed=descriptors.needed(config))
     # What was loaded stays; a page of thousands of samples need not have it searched for garbage.
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
@@ -79,15 +84,18 @@ async def _serve(path: Path, config: Config, web_config: WebConfig, host: str, p
             create_app(runtime, web_config), access_log=None, handler_cancellation=True, shutdown_timeout=5
         )
         await runner.setup()
+        assert runner.server is not None, "it was set up"  # noqa: S101
+        listener = Listener(
+            runner.server, room=lambda: descriptors.room(runtime.config, limit), tls=web_config.tls
+        )
         try:
-            site = web.TCPSite(runner, host or None, port, ssl_context=web_config.tls)
             try:
-                await site.start()
+                addresses = await listener.start(host or None, port)
             except (OSError, UnicodeError) as error:
                 reason = error.strerror if isinstance(error, OSError) else "not a host"
                 log.error("cannot listen", address=f"{host}:{port}", reason=reason)
                 return 1
-            for address in runner.addresses:
+            for address in addresses:
                 log.info(
                     "listening",
                     version=__version__,
@@ -98,5 +106,6 @@ async def _serve(path: Path, config: Config, web_config: WebConfig, host: str, p
             await stop.wait()
             log.info("stopping")
         finally:
+            listener.close()
             await runner.cleanup()
     return 0

@@ -241,10 +241,11 @@ class Logging(Section):
 
 
 class Server(Section):
-    """Where the exporter listens."""
+    """Where the exporter listens, and to whom."""
 
     listen: Annotated[str, AfterValidator(_host_port)] = "127.0.0.1:10777"
     web_config_file: str | None = None
+    max_connections: Annotated[Integer, Field(ge=1, le=1_000_000)] | None = None
     scrape_timeout_offset_seconds: Annotated[Number, Field(ge=0, le=10)] = 0.5
 
 
