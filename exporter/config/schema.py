@@ -245,8 +245,20 @@ class Server(Section):
 
     listen: Annotated[str, AfterValidator(_host_port)] = "127.0.0.1:10777"
     web_config_file: str | None = None
+    hmac_secret: Secret | None = None
+    hmac_secret_file: SecretFile | None = None
     max_connections: Annotated[Integer, Field(ge=1, le=1_000_000)] | None = None
     scrape_timeout_offset_seconds: Annotated[Number, Field(ge=0, le=10)] = 0.5
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> Server:
+        chosen_secret("hmac_secret", self.hmac_secret, self.hmac_secret_file)
+        return self
+
+    @property
+    def signing_secret(self) -> SecretStr | None:
+        """What signs requests to reload, from either place."""
+        return self.hmac_secret or self.hmac_secret_file
 
 
 class Root(Section):

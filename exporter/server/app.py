@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import yaml
@@ -16,20 +15,36 @@ from exporter.exposition import Format, Page, negotiate, render
 from exporter.fleet import BusyError, Target, UnknownTargetError
 from exporter.probe import Look
 from exporter.server import http_sd, landing, overview
+from exporter.server.headers import harden
+from exporter.server.origin import crosses_origins, is_of_this_machine
 from exporter.server.runtime import Runtime
+from exporter.server.signature import (
+    SIGNATURE_HEADER,
+    SIGNATURES,
+    TIMESTAMP_HEADER,
+    RefusedError,
+    Signatures,
+    is_signed,
+)
 from exporter.server.web_config import WEB_CONFIG, WebConfig, require_user
 
 RUNTIME = web.AppKey("runtime", Runtime)
 TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
+_BODY_SECONDS = 10.0
 _WORTH_COMPRESSING_BYTES = 512 * 1024
 _PROBE_PARAMETERS = frozenset({"target", "module", "debug"})
 
 
 def create_app(runtime: Runtime, web_config: WebConfig | None = None) -> web.Application:
     """The application for one runtime."""
-    app = web.Application(middlewares=[_harden, require_user], client_max_size=64 * 1024)
+    app = web.Application(middlewares=[require_user], client_max_size=64 * 1024)
+    # Not a middleware: those see no answer that is raised, or made before a handler was found.
+    app.on_response_prepare.append(harden)
+    app.on_cleanup.append(_clean_up)
     app[RUNTIME] = runtime
     app[WEB_CONFIG] = web_config or WebConfig()
+    secret = runtime.config.server.signing_secret
+    app[SIGNATURES] = Signatures(secret.get_secret_value(), runtime.wall_clock) if secret else None
     app.add_routes(
         [
             web.get("/", _landing),
@@ -48,18 +63,16 @@ def create_app(runtime: Runtime, web_config: WebConfig | None = None) -> web.App
     return app
 
 
-@web.middleware
-async def _harden(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    response = await handler(request)
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Cache-Control", "no-store")
-    return response
+async def _clean_up(app: web.Application) -> None:
+    app[WEB_CONFIG].close()
 
 
 def _bad_request(text: str) -> web.HTTPBadRequest:
     return web.HTTPBadRequest(text=f"400: {text}\n")
+
+
+def _forbidden(text: str) -> web.HTTPForbidden:
+    return web.HTTPForbidden(text=f"403: {text}\n")
 
 
 def deadline(request: web.Request, runtime: Runtime) -> float:
@@ -98,7 +111,7 @@ def _target(request: web.Request, runtime: Runtime) -> Target:
         return runtime.fleet.find(query["target"], query.get("module"))
     except UnknownTargetError as error:
         if error.forbidden:
-            raise web.HTTPForbidden(text=f"403: {error}\n") from None
+            raise _forbidden(str(error)) from None
         raise _bad_request(str(error)) from None
     except BusyError as error:
         raise web.HTTPServiceUnavailable(text=f"503: {error}\n") from None
@@ -172,7 +185,11 @@ async def _fleet(request: web.Request) -> web.Response:
 
 def _discovery(request: web.Request, targets: list[Target]) -> web.Response:
     runtime = request.app[RUNTIME]
-    return web.json_response(http_sd.groups(targets, runtime.config, request.host, request.scheme))
+    # Without it aiohttp would look up this machine's own name, and everybody would wait for that.
+    host = request.headers.get("Host")
+    if not host:
+        raise _bad_request("a Host header is needed: it is where the targets are scraped")
+    return web.json_response(http_sd.groups(targets, runtime.config, host, request.scheme))
 
 
 async def _sd_miners(request: web.Request) -> web.Response:
@@ -220,7 +237,6 @@ async def _landing(request: web.Request) -> web.Response:
         headers={
             "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
             "base-uri 'none'; frame-ancestors 'none'",
-            "Referrer-Policy": "no-referrer",
         },
     )
 
@@ -238,14 +254,38 @@ async def _reload_needs_post(_request: web.Request) -> web.Response:
 
 
 async def _reload(request: web.Request) -> web.Response:
-    # Without users there is nobody to authenticate as; then only this machine may.
-    if not request.app[WEB_CONFIG].users and request.remote not in ("127.0.0.1", "::1"):
-        raise web.HTTPForbidden(
-            text="403: reload is for this machine, or for the users of server.web_config_file\n"
-        )
+    if crosses_origins(request):
+        raise _forbidden("reload is not for pages of others")
+    if is_signed(request):
+        await _check_signature(request)
+    elif not request.app[WEB_CONFIG].users:
+        if request.app[SIGNATURES] is not None:
+            raise _forbidden(f"reload needs {TIMESTAMP_HEADER} and {SIGNATURE_HEADER}")
+        # Without users there is nobody to authenticate as; then only this machine may.
+        if not is_of_this_machine(request):
+            raise _forbidden(
+                "reload is for this machine, asked as localhost or 127.0.0.1 and not through a proxy; "
+                "for the users of server.web_config_file; or for who can sign with server.hmac_secret"
+            )
     faults = request.app[RUNTIME].reload()
     if faults:
         raise web.HTTPInternalServerError(
             text="500: the configuration was not taken over:\n" + "\n".join(faults) + "\n"
         )
     return web.Response(text="Reloaded\n")
+
+
+async def _check_signature(request: web.Request) -> None:
+    signatures = request.app[SIGNATURES]
+    assert signatures is not None, "is_signed says so"  # noqa: S101
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            body = await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(text="408: the body did not arrive\n") from None
+    except web.RequestPayloadError:
+        raise _bad_request("the body cannot be read") from None
+    try:
+        signatures.check(request.headers.get(TIMESTAMP_HEADER, ""), request.headers[SIGNATURE_HEADER], body)
+    except RefusedError as error:
+        raise _forbidden(str(error)) from None

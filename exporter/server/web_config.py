@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from exporter.config.load import ConfigError
 from exporter.config.yaml import parse
+from exporter.server.signature import is_signed
 
 MAX_CHECKS = 32
 _THREADS = 2
@@ -176,8 +177,11 @@ def load_web_config(path: Path | None) -> WebConfig:
 
 @web.middleware
 async def require_user(request: web.Request, handler: web.Handler) -> web.StreamResponse:  # type: ignore[name-defined]
-    """Refuse requests without a user's password, if users are configured; health stays open."""
-    if request.path not in ("/-/healthy", "/-/ready"):
+    """Refuse requests without a user's password, if users are configured.
+
+    Health stays open, and a signed request is left to its handler.
+    """
+    if request.path not in ("/-/healthy", "/-/ready") and not is_signed(request):
         try:
             admitted = await request.app[WEB_CONFIG].admits(request.headers.get("Authorization"))
         except BusyError:

@@ -253,6 +253,17 @@ async def test_discovery_needs_no_relabelling(tmp_path: Path) -> None:
         assert pool["labels"]["instance"] == "prohashing"
 
 
+async def test_discovery_needs_to_know_where_it_was_asked(tmp_path: Path) -> None:
+    async with serve_site(tmp_path, [L9]) as site:
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.client.port)
+        writer.write(b"GET /sd/miners HTTP/1.0\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        assert answer.startswith(b"HTTP/1.0 400 ")
+        assert b"a Host header is needed" in answer
+
+
 async def test_openmetrics_for_those_who_ask(tmp_path: Path) -> None:
     async with serve_site(tmp_path, [L9]) as site:
         accept = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.4"
@@ -581,3 +592,42 @@ async def test_a_weak_board_is_never_asked_two_things_at_once(tmp_path: Path) ->
             *(site.get(path) for path in ("/fleet", "/probe?target=l9", "/probe?target=simple", "/fleet") * 3)
         )
         assert {host.most_at_once for host in site.simulation.miners.values()} == {1}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "/metrics", {}, 200),
+        ("GET", "/", {}, 200),
+        ("GET", "/nothing/here", {}, 404),
+        ("DELETE", "/metrics", {}, 405),
+        ("GET", "/-/reload", {}, 405),
+        ("GET", "/probe", {}, 400),
+        ("GET", "/probe?target=203.0.113.7", {}, 403),
+        ("GET", "/metrics", {"Expect": "a-miracle"}, 417),
+        ("POST", "/-/reload", {"Origin": "https://evil.example"}, 403),
+        ("GET", "/sd/miners", {}, 500),
+    ],
+)
+async def test_every_answer_carries_the_same_headers(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    status: int,
+) -> None:
+    def broken(*_: Any) -> None:
+        raise KeyError("hunter2")
+
+    monkeypatch.setattr("exporter.server.http_sd.groups", broken)
+    async with (
+        serve_site(tmp_path, [L9]) as site,
+        site.client.request(method, path, headers=headers) as response,
+    ):
+        assert response.status == status
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Cache-Control"] == "no-store"
+        assert response.headers["Referrer-Policy"] == "no-referrer"
+        assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
+        assert "hunter2" not in await response.text()
