@@ -10,12 +10,17 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from exporter.catalogue import CATALOGUE
 
+_LONGEST_SECRET_BYTES = 64 * 1024
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 # Labels with a meaning of their own on some series, or to Prometheus.
 RESERVED_LABELS = frozenset(
     {"instance", "job", "le", "quantile", "alertname", "severity"}
     | {label for metric in CATALOGUE.values() for label in metric.labels}
 )
+
+
+# A key or name that may be shown in a fault: others may be a secret in the wrong place.
+WORD = re.compile(r"[A-Za-z_-]{1,40}")
 
 
 class Section(BaseModel):
@@ -52,9 +57,13 @@ def _secret_file(value: Any, info: ValidationInfo) -> Any:
     directory = (info.context or {}).get("directory", Path())
     path = Path(directory, value)
     try:
-        text = path.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError, ValueError):
+        with path.open("rb") as stream:
+            content = stream.read(_LONGEST_SECRET_BYTES + 1)
+        text = content.decode("utf-8").strip()
+    except (OSError, ValueError):
         raise ValueError("expected a file this user can read") from None
+    if len(content) > _LONGEST_SECRET_BYTES:
+        raise ValueError("expected a file with the secret in it, and it is too large for one")
     if not text:
         raise ValueError("expected a file with the secret in it, and it is empty")
     return SecretStr(text)
@@ -68,14 +77,20 @@ def _secret(value: Any) -> Any:
     return value
 
 
+def _named(name: str) -> str:
+    return repr(name) if WORD.fullmatch(name) else "one here"
+
+
 def _labels(labels: dict[str, str]) -> dict[str, str]:
     for name, value in labels.items():
         if not _LABEL.fullmatch(name) or name.startswith("__"):
-            raise ValueError(f"expected label names of letters, digits and underscores; {name!r} is none")
+            raise ValueError(
+                f"expected label names of letters, digits and underscores; {_named(name)} is none"
+            )
         if name in RESERVED_LABELS:
             raise ValueError(f"expected a label of your own; {name!r} has a meaning already")
         if not value.isprintable() or len(value) > 256:
-            raise ValueError(f"expected printable text of at most 256 characters for label {name!r}")
+            raise ValueError(f"expected printable text of at most 256 characters for label {_named(name)}")
     return labels
 
 

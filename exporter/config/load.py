@@ -7,21 +7,28 @@ are never among the last.
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from exporter.address import Endpoint
-from exporter.config.base import FromEnvironment
+from exporter.config.base import WORD, FromEnvironment
 from exporter.config.schema import MODULE, Config, Root
-from exporter.config.yaml import Document, KeyPath, parse
+from exporter.config.yaml import MAX_BYTES, Document, KeyPath, parse
 from exporter.pools import Account, Context, drivers
 from exporter.pools.settings import PoolSettings
 
 _SECRET_WORDS = ("password", "key", "secret", "token")
+_MOST_FAULTS = 100
+# A slip of the keyboard joins a secret to what stands beside it. Where secrets may stand, what is shown is
+# too short to hold one.
+_SHORTER_THAN_A_SECRET = 6
+_FREE_OF_SECRETS = frozenset({"fleet", "economics", "breaker", "logging"})
 _MOVED = {
     ("database",): "accepted and not used: Prometheus stores the history (prometheus/prometheus.yml)",
     ("alerts", "email"): "accepted and not used: Alertmanager sends e-mail (alertmanager/alertmanager.yml)",
@@ -48,7 +55,11 @@ def load(path: str | Path, environ: Mapping[str, str]) -> Config:
     """
     file = Path(path)
     try:
-        text = file.read_text("utf-8")
+        with file.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise ConfigError([f"{path}: expected at most {MAX_BYTES} bytes, found more"])
+        text = content.decode("utf-8")
     except OSError as error:
         raise ConfigError([f"{path}: expected a readable file, found {error.strerror}"]) from None
     except UnicodeDecodeError:
@@ -63,7 +74,9 @@ class _Checker:
         self._context = {"directory": directory}
         self._document = document
         self._environ = environ
-        self._faults: list[tuple[int, str]] = []
+        # Line and text of each; a dictionary for its order and its quick look-up.
+        self._faults: dict[tuple[int, str], None] = {}
+        self._untold = 0
         for path, line, text in document.faults:
             self._fault(path, text, line)
 
@@ -89,7 +102,7 @@ class _Checker:
             self._payers(root, pools)
         if self._faults or not isinstance(root, Root):
             raise self._error()
-        return Config(root, tuple(account for account, _ in pools), tuple(notes))
+        return Config(root, tuple(account for account, _ in pools), tuple(notes), self._document.ended)
 
     def _moved(self, data: dict[str, Any]) -> list[str]:
         notes = []
@@ -129,7 +142,7 @@ class _Checker:
                 found = kind if isinstance(kind, str) else ""
                 self._fault(
                     (*path, "type"),
-                    f"expected a known type of pool{_found(kind, path)}{_nearest(found, [*drivers()])}",
+                    f"expected a known type of pool{_found(kind, path)}{self._hint(found, [*drivers()])}",
                 )
         for name in drivers():
             if name in data:
@@ -151,10 +164,16 @@ class _Checker:
         try:
             return model.model_validate(data, context=self._context)
         except ValidationError as error:
+            self._untold += max(0, error.error_count() - _MOST_FAULTS)
             # A key that is itself wrong is reported once, not again for each type it could have had.
-            for fault in error.errors(include_url=False):
+            for fault in itertools.islice(error.errors(include_url=False), _MOST_FAULTS):
                 path: KeyPath = (*base, *fault["loc"])
-                self._fault(path, _words(fault, model, path, len(base), self._known(base)))
+                words = _words(fault, model, path, len(base), self._known(base))
+                if fault["type"] == "extra_forbidden" and fault["input"] is None:
+                    # A key without a value may be a value without its key, and a secret.
+                    self._fault(path[:-1], words, self._document.lines.get(path))
+                else:
+                    self._fault(path, words)
             return None
 
     def _known(self, base: KeyPath) -> tuple[str, ...]:
@@ -164,7 +183,7 @@ class _Checker:
         known = [MODULE, *drivers()]
         for name in root.breaker:
             if name not in known:
-                self._fault(("breaker", name), f"unknown key{_nearest(name, known)}")
+                self._fault(("breaker", name), f"unknown key{self._hint(name, known)}")
 
     def _miners(self, root: Root) -> None:
         places: list[KeyPath] = [("fleet", "miner_ips", i) for i in range(len(root.fleet.miner_ips))]
@@ -177,10 +196,10 @@ class _Checker:
             if endpoint.address is None and not root.fleet.allowed_networks:
                 self._fault(
                     where,
-                    "expected an address, or a name with fleet.allowed_networks to say where it may lead,"
-                    f" found {endpoint.host!r}",
+                    "expected an address, or a name with fleet.allowed_networks to say where it may lead"
+                    f"{_found(endpoint.host, where)}",
                 )
-            listen = (str(endpoint.address or endpoint.host), endpoint.port)
+            listen = (endpoint.host, endpoint.port)
             if listen in listens:
                 self._fault(where, f"expected each miner once, found it at {_dotted(listens[listen])} too")
             elif miner.instance in names:
@@ -207,15 +226,19 @@ class _Checker:
 
     def _payers(self, root: Root, pools: list[tuple[Account, KeyPath]]) -> None:
         """``pool`` of the fleet and of a miner names an account."""
-        known = [account.instance for account, _ in pools]
+        known = dict.fromkeys(account.instance for account, _ in pools)
         named: list[tuple[KeyPath, str | None]] = [(("fleet", "pool"), root.fleet.pool)]
         named += [
             (("fleet", "miners", index, "pool"), miner.pool) for index, miner in enumerate(root.fleet.miners)
         ]
         for path, name in named:
             if name is not None and name not in known:
-                hint = _nearest(name, known) if known else "; there are no accounts"
+                hint = self._hint(name, [*known]) if known else "; there are no accounts"
                 self._fault(path, f"expected the name of an account{_found(name, path)}{hint}")
+
+    def _hint(self, key: str, known: list[str]) -> str:
+        """What may have been meant; finding that is slow, so not for faults that are not told."""
+        return _nearest(key, known[:_MOST_FAULTS]) if len(self._faults) < _MOST_FAULTS else ""
 
     def _fault(self, path: KeyPath, text: str, line: int | None = None) -> None:
         known = self._document.lines
@@ -223,9 +246,7 @@ class _Checker:
         while line is None and at and at not in known:
             at = at[:-1]
         line = line if line is not None else known.get(at, 0) if path else 0
-        message = f"{self._where(path, line)}: {text}"
-        if (line, message) not in self._faults:
-            self._faults.append((line, message))
+        self._faults[line, f"{self._where(path, line)}: {text}"] = None
 
     def _where(self, path: KeyPath, line: int | None = None) -> str:
         line = self._document.lines.get(path) if line is None else line
@@ -233,12 +254,17 @@ class _Checker:
         return f"{place}: {_dotted(path)}" if path else place
 
     def _error(self) -> ConfigError:
-        return ConfigError([text for _, text in sorted(self._faults, key=lambda fault: fault[0])])
+        lines = [text for _, text in sorted(self._faults, key=lambda fault: fault[0])]
+        more = len(lines[_MOST_FAULTS:]) + self._untold
+        return ConfigError(lines[:_MOST_FAULTS] + ([f"{self._name}: {more} more faults"] if more else []))
 
 
 def _dotted(path: KeyPath) -> str:
     text = ""
     for part in path:
+        if isinstance(part, str) and not WORD.fullmatch(part):
+            # It may be a secret in the wrong place; the line says where.
+            break
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text
 
@@ -294,9 +320,16 @@ def _found(value: Any, loc: tuple[Any, ...]) -> str:
     if isinstance(value, bool | None):
         return f", found {_kind(value)}"
     if isinstance(value, str | int | float):
+        if len(str(value)) > _SHORTER_THAN_A_SECRET and _beside_secrets(loc):
+            return f", found {_kind(value)} that is not shown"
         text = repr(str(value)) if isinstance(value, str) else f"{value}"
         return f", found {text if len(text) <= 60 else text[:57] + '...'}"
     return f", found {_kind(value)}"
+
+
+def _beside_secrets(path: tuple[Any, ...]) -> bool:
+    """Whether secrets may stand in the section *path* is in."""
+    return path[:2] == ("fleet", "miners") or not _FREE_OF_SECRETS.intersection(path[:1])
 
 
 def _kind(value: Any) -> str:
@@ -320,19 +353,16 @@ def _keys_at(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
     """The keys of the section at *loc* below *model*."""
     current: Any = model
     for part in loc:
-        if isinstance(part, int) or not _is_model(current):
-            current = _models_in(current)
-            continue
-        annotation = current.model_fields[part].annotation
-        current = annotation if _is_model(annotation) else _models_in(annotation)
+        if _is_model(current):
+            field = current.model_fields.get(part)
+            current = field.annotation if field else None
+        else:
+            # An item of a list, or what a key of a mapping leads to.
+            current = next(reversed(get_args(current)), None)
+        while get_origin(current) in (Annotated, Union, UnionType):
+            current = next(part for part in get_args(current) if part is not type(None))
     return list(current.model_fields) if _is_model(current) else []
 
 
 def _is_model(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
-
-
-def _models_in(annotation: Any) -> Any:
-    if _is_model(annotation):
-        return annotation
-    return next((found for part in get_args(annotation) if (found := _models_in(part))), None)

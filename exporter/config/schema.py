@@ -23,6 +23,9 @@ from exporter.http import DEFAULT_MAX_BYTES, tls_settings
 from exporter.pools import Account
 
 MODULE = "vnish"
+_IPV4_IN_IPV6 = ipaddress.IPv6Network("::ffff:0:0/96")
+# Several times what anybody pays; a price in cents is above it.
+_HIGHEST_USD_PER_KWH = 2
 
 
 def _endpoint(text: str) -> str:
@@ -34,9 +37,11 @@ def _endpoint(text: str) -> str:
 
 def _network(text: str) -> str:
     try:
-        ipaddress.ip_network(text)
+        network = ipaddress.ip_network(text)
     except ValueError:
         raise ValueError("expected a network such as 192.168.1.0/24") from None
+    if network.version == 6 and network.subnet_of(_IPV4_IN_IPV6):
+        raise ValueError("expected a network of IPv4 addresses in their own form, such as 192.168.1.0/24")
     return text
 
 
@@ -45,6 +50,12 @@ def _host_port(text: str) -> str:
     if not separator or not port.isascii() or not port.isdigit() or int(port) > 65_535 or "/" in host:
         raise ValueError("expected HOST:PORT")
     return text
+
+
+def _usd(price: float) -> float:
+    if price > _HIGHEST_USD_PER_KWH:
+        raise ValueError(f"expected US dollars, not cents, at most {_HIGHEST_USD_PER_KWH}")
+    return price
 
 
 def _printable(text: str) -> str:
@@ -214,7 +225,7 @@ class Fleet(Section):
 class Economics(Section):
     """What the fleet costs to run."""
 
-    electricity_usd_per_kwh: Annotated[Number, Field(ge=0, le=100)] | None = None
+    electricity_usd_per_kwh: Annotated[Number, Field(ge=0), AfterValidator(_usd)] | None = None
 
 
 class BreakerSettings(Section):
@@ -274,11 +285,16 @@ class Root(Section):
 
 @dataclass(frozen=True)
 class Config:
-    """A whole configuration, checked; *notes* are remarks for ``check`` on sections that have moved."""
+    """A whole configuration, checked.
+
+    *notes* are remarks for ``check`` on sections that have moved; *ended* tells whether the file is closed by
+    YAML's end marker ``...``.
+    """
 
     root: Root
     pools: tuple[Account, ...]
     notes: tuple[str, ...] = ()
+    ended: bool = False
 
     @property
     def fleet(self) -> Fleet:
