@@ -46,12 +46,15 @@ class Endpoint:
             host, port = url.host, url.explicit_port
         except ValueError:
             raise ValueError(expected) from None
-        if not host or port == 0 or not (address_of(host) or _HOST.fullmatch(host)):
+        address = address_of(host) if host else None
+        if not host or port == 0 or not (address or _HOST.fullmatch(host)):
             raise ValueError(expected)
-        if address_of(host) is None and re.fullmatch(r"[0-9.]+|0x[0-9a-fA-F]+", host):
+        if address is None and re.fullmatch(r"[0-9.]+|0x[0-9a-fA-F]+", host):
             # "10.1" and "2130706433" are addresses to some resolvers and names to others.
             raise ValueError(expected)
-        return cls(scheme, host.lower(), port or (443 if scheme == "https" else 80), url.path.rstrip("/"))
+        # One address has many spellings; two of them are still one target.
+        host = str(address) if address else host.lower()
+        return cls(scheme, host, port or (443 if scheme == "https" else 80), url.path.rstrip("/"))
 
     @property
     def address(self) -> Address | None:

@@ -113,6 +113,8 @@ class Fleet:
         self.budgets: dict[tuple[str, str], Budget] = previous.budgets if previous else {}
         self._context = Context(environ, clock, wall_clock, outgoing.sleep)
         self._by_address: dict[tuple[str, int], Target] = {}
+        # What else listens in the miners' networks is nobody's to reach through the exporter.
+        self._ports = {80, 443}
         self._unconfigured: OrderedDict[str, Target] = OrderedDict()
         for miner in config.fleet.all_miners():
             self._add_miner(miner)
@@ -166,13 +168,17 @@ class Fleet:
             raise UnknownTargetError("not a configured name and not an address", forbidden=False) from None
         if endpoint.path:
             raise UnknownTargetError("an address to probe has no path", forbidden=False)
-        known = self._by_address.get((str(endpoint.address or endpoint.host), endpoint.port))
+        known = self._by_address.get((endpoint.host, endpoint.port))
         if known:
             return known
         if endpoint.address is None:
             raise UnknownTargetError("not a configured name and not an address", forbidden=False)
         if not Policy(self.config.fleet.networks).allows(endpoint.address):
             raise UnknownTargetError("the address is outside fleet.allowed_networks", forbidden=True)
+        if endpoint.port not in self._ports:
+            raise UnknownTargetError(
+                "the port is none of miners: 80, 443 and those of configured miners are", forbidden=True
+            )
         return self._unconfigured_target(str(endpoint), endpoint)
 
     def _unconfigured_target(self, name: str, endpoint: Endpoint) -> Target:
@@ -218,7 +224,8 @@ class Fleet:
         payer = Payer(miner.pool or fleet.pool, self.config.pools)
         target = Target(miner.instance, MODULE, miner.labels, reader, static, audit or None, payer)
         self.miners[miner.instance] = target
-        self._by_address[(str(endpoint.address or endpoint.host), endpoint.port)] = target
+        self._by_address[endpoint.host, endpoint.port] = target
+        self._ports.add(endpoint.port)
 
     def _miner_reader(self, name: str, miner: Miner, endpoint: Endpoint) -> Reader[MinerReading]:
         fleet = self.config.fleet

@@ -207,15 +207,42 @@ async def test_what_may_not_be_probed(tmp_path: Path, query: str, status: int, t
 
 
 async def test_an_address_inside_the_networks_may_be_probed_without_being_configured(tmp_path: Path) -> None:
-    async with serve_site(tmp_path, [L9], allowed_networks=["127.77.0.0/24"], edit=no_miners) as site:
+    async with serve_site(tmp_path, [L9], allowed_networks=["127.77.0.0/24"], edit=another_miner) as site:
         host = site.simulation.miners["l9"]
         text = await site.get(f"/probe?target={host.address}:{host.port}")
         assert value(text, "vnish_up") == 1
         assert value(text, "minefleet_miner_configured") == 0
 
 
-def no_miners(config: dict[str, Any]) -> None:
-    config["fleet"]["miners"] = []
+def another_miner(config: dict[str, Any]) -> None:
+    """In place of the simulated one, which is unconfigured then, at the same port."""
+    [miner] = config["fleet"]["miners"]
+    port = miner["address"].rpartition(":")[2]
+    config["fleet"]["miners"] = [{"address": f"127.77.0.200:{port}", "name": "another"}]
+
+
+async def test_an_address_is_one_target_however_it_is_written(tmp_path: Path) -> None:
+    async with serve_site(tmp_path, [L9], allowed_networks=["127.77.0.0/24"], edit=another_miner) as site:
+        host = site.simulation.miners["l9"]
+        fleet = site.runtime.fleet
+        plain = fleet.find(f"{host.address}:{host.port}")
+        for text in (
+            f"[::ffff:{host.address}]:{host.port}",
+            f"http://[0:0:0:0:0:FFFF:{host.address}]:{host.port}",
+        ):
+            assert fleet.find(text) is plain
+        another = fleet.find("another")
+        assert fleet.find(f"[::ffff:127.77.0.200]:{host.port}") is another
+
+
+async def test_an_unconfigured_target_is_asked_at_ports_of_miners_only(tmp_path: Path) -> None:
+    async with serve_site(tmp_path, [L9], allowed_networks=["127.77.0.0/24"]) as site:
+        host = site.simulation.miners["l9"]
+        for port in (22, 8080, host.port + 1):
+            text = await site.get(f"/probe?target=127.77.0.99:{port}", 403)
+            assert "80, 443 and those of configured miners" in text
+        for text in ("127.77.0.99", "https://127.77.0.99", f"127.77.0.99:{host.port}"):
+            assert site.runtime.fleet.find(text).module == "vnish"
 
 
 async def test_a_configured_miner_may_be_named_by_its_address(tmp_path: Path) -> None:

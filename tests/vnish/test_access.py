@@ -184,7 +184,9 @@ async def test_nothing_is_ever_sent_but_gets_and_the_login(tmp_path: Path) -> No
 
 async def test_an_unconfigured_target_never_gets_a_password(tmp_path: Path) -> None:
     def elsewhere(config: dict[str, Any]) -> None:
-        config["fleet"]["miners"][0] |= {"address": "127.77.0.200", "password": "admin", "full_detail": True}
+        miner = config["fleet"]["miners"][0]
+        port = miner["address"].rpartition(":")[2]
+        miner |= {"address": f"127.77.0.200:{port}", "password": "admin", "full_detail": True}
 
     async with serve_site(tmp_path, [L9], edit=elsewhere, allowed_networks=["127.77.0.0/24"]) as site:
         host = site.simulation.miners["l9"]
