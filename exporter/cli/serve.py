@@ -78,7 +78,7 @@ async def _serve(path: Path, config: Config, web_config: WebConfig, host: str, p
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
         with contextlib.suppress(AttributeError):
-            loop.add_signal_handler(signal.SIGHUP, runtime.reload)
+            loop.add_signal_handler(signal.SIGHUP, runtime.reload_soon)
         # Cancellation reaches a probe when its scraper has gone; nobody waits for the miner then.
         runner = web.AppRunner(
             create_app(runtime, web_config), access_log=None, handler_cancellation=True, shutdown_timeout=5

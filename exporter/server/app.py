@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from typing import Any
 
 import yaml
@@ -220,9 +221,23 @@ def _without_secrets(value: object) -> object:
         return "<secret>"
     if isinstance(value, dict):
         return {str(key): _without_secrets(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_without_secrets(item) for item in value]
-    return str(value) if isinstance(value, str) else value
+    return _without_login(value) if isinstance(value, str) else value
+
+
+def _without_login(text: str) -> str:
+    """*text* without what may be secret in a URL: the user and his password, the path and all behind it."""
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        scheme, rest = "", text
+    login, at, place = rest.rpartition("@")
+    if not separator and ":" not in login:
+        return str(text)
+    host = re.split("[/?#]", place, maxsplit=1)[0]
+    behind = place[len(host) :]
+    hidden = "/<hidden>" if behind not in ("", "/") else behind
+    return f"{scheme}{separator}{'<secret>@' if at else ''}{host}{hidden}"
 
 
 async def _landing(request: web.Request) -> web.Response:
@@ -254,6 +269,8 @@ async def _reload_needs_post(_request: web.Request) -> web.Response:
 
 
 async def _reload(request: web.Request) -> web.Response:
+    if set(request.query) - {"force"} or request.query.getall("force", ["1"]) not in (["0"], ["1"]):
+        raise _bad_request("the one parameter of a reload is force, 0 or 1")
     if crosses_origins(request):
         raise _forbidden("reload is not for pages of others")
     if is_signed(request):
@@ -267,7 +284,7 @@ async def _reload(request: web.Request) -> web.Response:
                 "reload is for this machine, asked as localhost or 127.0.0.1 and not through a proxy; "
                 "for the users of server.web_config_file; or for who can sign with server.hmac_secret"
             )
-    faults = request.app[RUNTIME].reload()
+    faults = await request.app[RUNTIME].reload(force=request.query.get("force") == "1")
     if faults:
         raise web.HTTPInternalServerError(
             text="500: the configuration was not taken over:\n" + "\n".join(faults) + "\n"

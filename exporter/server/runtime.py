@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -37,6 +38,10 @@ class Runtime:
         self.clock = clock
         self.wall_clock = wall_clock
         self.telemetry = Telemetry()
+        self._reading = asyncio.Lock()
+        self._waiting: asyncio.Task[list[str]] | None = None
+        self._reloads: set[asyncio.Task[list[str]]] = set()
+        self._forced = False
         self.fleet = Fleet(config, outgoing, environ, clock=clock, wall_clock=wall_clock)
         self.telemetry.count_breakers(self._breaker_states)
         self._taken_over()
@@ -46,11 +51,44 @@ class Runtime:
         """The running configuration."""
         return self.fleet.config
 
-    def reload(self) -> list[str]:
-        """Read the file again and take it over; the faults are returned if it cannot be used."""
+    async def reload(self, *, force: bool = False) -> list[str]:
+        """Read the file again and take it over; the faults are returned if it cannot be used.
+
+        Not taken over is a file that looks cut short, unless *force* says it is meant. Reloads that arrive
+        together are one, which goes on if those who asked have gone.
+        """
+        return await asyncio.shield(self.reload_soon(force=force))
+
+    def reload_soon(self, *, force: bool = False) -> asyncio.Task[list[str]]:
+        """As :meth:`reload`, without waiting for it."""
+        self._forced |= force
+        if self._waiting is None:
+            self._waiting = asyncio.create_task(self._reload())
+            self._reloads.add(self._waiting)
+            self._waiting.add_done_callback(self._reloads.discard)
+        return self._waiting
+
+    async def _reload(self) -> list[str]:
+        async with self._reading:
+            # Who asks from here on may mean a file newer than the one read now, and gets the next reload.
+            force, self._forced, self._waiting = self._forced, False, None
+            return await self._read_again(force)
+
+    async def _read_again(self, force: bool) -> list[str]:
         try:
-            config = load(self.path, self.environ)
+            # A file of thousands of miners takes seconds, in which others are to be answered.
+            config = await asyncio.to_thread(load, self.path, self.environ)
+            if doubts := [] if force else self._doubts(config):
+                return self._not_taken_over(doubts)
             logs.configure(config.root.logging)
+            fleet = Fleet(
+                config,
+                self.outgoing,
+                self.environ,
+                self.fleet,
+                clock=self.clock,
+                wall_clock=self.wall_clock,
+            )
         except (ConfigError, OSError) as error:
             faults = error.faults if isinstance(error, ConfigError) else [f"logging.file: {error.strerror}"]
             return self._not_taken_over(faults)
@@ -59,17 +97,28 @@ class Runtime:
             return self._not_taken_over([f"{self.path}: could not be read: {type(error).__name__}"])
         if config.server != self.config.server:
             log.warning("a changed server section is used after a restart only")
-        self.fleet = Fleet(
-            config,
-            self.outgoing,
-            self.environ,
-            self.fleet,
-            clock=self.clock,
-            wall_clock=self.wall_clock,
-        )
+        self.fleet = fleet
         self._taken_over()
         log.info("configuration taken over", miners=len(self.fleet.miners), pools=len(self.fleet.pools))
         return []
+
+    def _doubts(self, config: Config) -> list[str]:
+        """Why the file may be the first part of one that was still being written."""
+        doubts = []
+        if self.config.ended and not config.ended:
+            doubts.append(
+                f"{self.path}: expected the end marker ... which the running configuration has, found none"
+            )
+        before, after = len(self.fleet.miners), len(config.fleet.all_miners())
+        if 2 * after < before:
+            doubts.append(
+                f"{self.path}: fleet: expected at least half of the {before} miners there are, found {after}"
+            )
+        if doubts:
+            doubts.append(
+                f"{self.path}: the file may be cut short; if it is whole, POST /-/reload?force=1 or restart"
+            )
+        return doubts
 
     def _not_taken_over(self, faults: list[str]) -> list[str]:
         self.telemetry.reload_successful.set(0)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import html
 import json
 import re
+import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +20,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.catalogue import CATALOGUE
+from exporter.config.load import load
 from exporter.server.web_config import WebConfig, load_web_config
 from exporter.simulator.faults import MINER_FAULTS
 from exporter.simulator.simulation import MinerSpec, mixed_fleet
-from tests.conftest import L7, L9, L9_NEW, SIMPLE, serve_site
+from tests.conftest import L7, L9, L9_NEW, SIMPLE, Site, serve_site
 
 
 def series(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -386,6 +390,140 @@ async def test_a_defect_while_reloading_is_a_failed_reload(
             assert "hunter2" not in await response.text()
         assert value(await site.get("/metrics"), "minefleet_config_last_reload_successful") == 0
         assert value(await site.get("/probe?target=l9"), "vnish_up") == 1
+
+
+@contextlib.asynccontextmanager
+async def seven_miners(tmp_path: Path, tail: str = "") -> AsyncIterator[Site]:
+    """A site of seven miners, whose file ends in *tail*."""
+
+    def seven(config: dict[str, Any]) -> None:
+        config["fleet"] = yaml.safe_load(miners(7))["fleet"]
+
+    async with serve_site(tmp_path, [L9], edit=seven) as site:
+        if tail:
+            site.runtime.path.write_text(miners(7) + tail)
+            assert await reload(site) == (200, "Reloaded\n")
+        yield site
+
+
+def miners(count: int) -> str:
+    return "fleet:\n  miner_ips:\n" + "".join(f"    - 127.77.1.{n}\n" for n in range(1, count + 1))
+
+
+async def reload(site: Site, query: str = "") -> tuple[int, str]:
+    async with site.client.post(f"/-/reload{query}") as response:
+        return response.status, await response.text()
+
+
+async def test_a_file_that_lost_most_of_its_miners_is_taken_over_when_asked(
+    tmp_path: Path, quiet_logs: list[dict[str, Any]]
+) -> None:
+    async with seven_miners(tmp_path) as site:
+        site.runtime.path.write_text(miners(3))
+        status, text = await reload(site)
+        assert status == 500
+        assert "expected at least half of the 7 miners there are, found 3" in text
+        assert "POST /-/reload?force=1" in text
+        assert len(site.runtime.fleet.miners) == 7
+        assert value(await site.get("/metrics"), "minefleet_config_last_reload_successful") == 0
+        [event] = [e for e in quiet_logs if e["log_level"] == "error"]
+        assert "found 3" in event["faults"][0]
+        assert (await reload(site, "?force=0"))[0] == 500
+        assert await reload(site, "?force=1") == (200, "Reloaded\n")
+        assert len(site.runtime.fleet.miners) == 3
+        assert value(await site.get("/metrics"), "minefleet_config_last_reload_successful") == 1
+        assert (await reload(site))[0] == 200, "what was forced once is the fleet there is"
+
+
+async def test_half_of_the_miners_may_go(tmp_path: Path) -> None:
+    async with seven_miners(tmp_path) as site:
+        site.runtime.path.write_text(miners(4))
+        assert (await reload(site))[0] == 200
+
+
+async def test_a_file_that_lost_its_end_marker_is_not_taken_over(tmp_path: Path) -> None:
+    async with seven_miners(tmp_path, "...\n") as site:
+        site.runtime.path.write_text(miners(6))
+        status, text = await reload(site)
+        assert status == 500
+        assert "expected the end marker ... which the running configuration has, found none" in text
+        assert len(site.runtime.fleet.miners) == 7
+        site.runtime.path.write_text(miners(5) + "...\n")
+        assert (await reload(site))[0] == 200
+        site.runtime.path.write_text(miners(4))
+        assert (await reload(site, "?force=1"))[0] == 200
+
+
+@pytest.mark.parametrize("whole", [miners(40) + "economics: {electricity_usd_per_kwh: 0.08}\n...\n"])
+async def test_no_cut_of_a_file_with_an_end_marker_is_taken_over(tmp_path: Path, whole: str) -> None:
+    async with seven_miners(tmp_path, "...\n") as site:
+        path = site.runtime.path
+        path.write_text(whole)
+        assert (await reload(site))[0] == 200
+        # Without its last line break the marker is still whole.
+        for size in range(0, len(whole) - 1, 7):
+            path.write_text(whole[:size])
+            assert await site.runtime.reload() != [], whole[:size]
+        assert len(site.runtime.fleet.miners) == 40
+
+
+@pytest.mark.parametrize("query", ["?force=yes", "?force", "?force=1&force=0", "?forced=1"])
+async def test_a_reload_takes_one_parameter(tmp_path: Path, query: str) -> None:
+    async with serve_site(tmp_path, [L9]) as site:
+        assert (await reload(site, query))[0] == 400
+
+
+async def test_reloads_that_arrive_together_are_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    reads: list[str] = []
+
+    def slow(path: Path, environ: Any) -> Any:
+        reads.append(path.read_text())
+        begun.set()
+        assert go_on.wait(60)
+        return load(path, environ)
+
+    async with serve_site(tmp_path, [L9]) as site:
+        monkeypatch.setattr("exporter.server.runtime.load", slow)
+        runtime = site.runtime
+        together = [asyncio.create_task(runtime.reload()) for _ in range(50)]
+        assert await asyncio.to_thread(begun.wait, 60)
+        assert len(reads) == 1
+        # The file is being read: who asks now may mean a newer one, and all of them get that.
+        runtime.path.write_text(runtime.path.read_text() + "# newer\n")
+        later = [asyncio.create_task(runtime.reload()) for _ in range(50)]
+        impatient = asyncio.create_task(runtime.reload())
+        await asyncio.sleep(0)
+        impatient.cancel()
+        assert await site.get("/-/healthy") == "Healthy\n", "others are answered meanwhile"
+        go_on.set()
+        assert await asyncio.gather(*together, *later) == [[]] * 100
+        assert len(reads) == 2
+        assert reads[1].endswith("# newer\n")
+
+
+async def test_the_configuration_page_hides_logins_and_paths_of_urls(tmp_path: Path) -> None:
+    def urls(config: dict[str, Any]) -> None:
+        config["prohashing"] |= {
+            "base_url": "http://127.0.0.1:3000/hunter2/",
+        }
+        config["fleet"]["expected_pools"] = [
+            "stratum+tcp://ali:hunter2@pool.example:3333",
+            "ali:hun/ter2@pool.example",
+            "https://pool.example/?key=hunter2",
+            "pool.example:3333",
+        ]
+
+    async with serve_site(tmp_path, [L9], edit=urls) as site:
+        page = yaml.safe_load(await site.get("/config"))
+        assert page["fleet"]["expected_pools"] == [
+            "stratum+tcp://<secret>@pool.example:3333",
+            "<secret>@pool.example",
+            "https://pool.example/<hidden>",
+            "pool.example:3333",
+        ]
+        [pool] = page["pools"]
+        assert pool["base_url"] == "http://127.0.0.1:3000/<hidden>"
 
 
 async def test_reload_is_a_post(tmp_path: Path) -> None:
