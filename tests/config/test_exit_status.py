@@ -61,10 +61,12 @@ async def test_a_bad_file_ends_with_status_2(tmp_path: Path, command: str) -> No
 async def until(process: asyncio.subprocess.Process, text: str) -> str:
     """The line of the log that holds *text*."""
     assert process.stdout
-    while line := (await process.stdout.readline()).decode():
-        assert "Traceback" not in line
-        if text in line:
-            return line
+    # Far longer than it takes anywhere: what never comes is a failure, and no hanging test.
+    async with asyncio.timeout(120):
+        while line := (await process.stdout.readline()).decode():
+            assert "Traceback" not in line
+            if text in line:
+                return line
     raise AssertionError(f"the process ended without {text!r}")
 
 
