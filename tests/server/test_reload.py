@@ -115,7 +115,7 @@ async def test_a_signature_stands_in_for_a_password(tmp_path: Path) -> None:
         stamp = str(NOW + 1)
         headers = {"X-Timestamp": stamp, "X-Signature": sign(stamp, b'{"why": "new miners"}')}
         assert (await post(site, headers, b'{"why": "no miners"}'))[0] == 403
-        assert (await post(site, headers, b'{"why": "new miners"}', "?x=1"))[0] == 200
+        assert (await post(site, headers, b'{"why": "new miners"}', "?force=0"))[0] == 200
         # Both ways are open, and a wrong signature is not mended by a right password.
         login = {"Authorization": "Basic YWxpOnNlc2FtZQ=="}
         assert (await post(site, login))[0] == 200
