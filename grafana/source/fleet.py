@@ -169,7 +169,7 @@ def _who() -> list[Any]:
         "State": STATE,
         "Losing a day": LOST,
         "Alerts": ALERTS,
-        "Model": "max by (job, instance, model, firmware_version) (vnish_miner_info{F})",
+        "Model": "vnish_miner_info{F}",
         "Hashrate": "vnish_hashrate_hashes_per_second{F}",
         "Of nominal": "instance:vnish_hashrate_per_nominal:ratio{F}",
         "Hottest chip": "vnish_chip_temperature_max_celsius{F}",
@@ -200,6 +200,7 @@ def _who() -> list[Any]:
             columns,
             order,
             sort="Losing a day",
+            also={"Model": ("model", "firmware_version")},
             overrides={
                 "State": mapped(STATES),
                 "instance": linked("Only this miner", here),
@@ -274,22 +275,24 @@ def _hardware() -> list[Any]:
             "Boards in trouble",
             "Boards that have failed or have bad chips; empty when all is well.",
             {
-                "Failed": 'max by (job, instance, board) (vnish_board_state{F, state=~"failure|disconnected"} == 1)',
-                "Bad chips": 'max by (job, instance, board) (vnish_board_chips{F, grade="red"} and on (job, instance)'
-                " instance:vnish_hashing:bool == 1) > 0",
-                "Weak chips": 'max by (job, instance, board) (vnish_board_chips{F, grade="orange"}) > 0',
+                "Failed": 'vnish_board_state{F, state=~"failure|disconnected"} == 1',
+                "Bad chips": 'vnish_board_chips{F, grade="red"} > 0 and on (job, instance)'
+                " instance:vnish_hashing:bool{F} == 1",
+                "Weak chips": 'vnish_board_chips{F, grade="orange"} > 0',
             },
             ["instance", "board", "Failed", "Bad chips", "Weak chips"],
             sort="Bad chips",
             width=12,
             height=8,
+            by=("job", "instance", "board"),
+            none="All boards are well",
             overrides={
                 "board": [models.DynamicConfigValue("displayName", "Board")],
                 "Failed": mapped({1: ("failed", BAD)}),
                 "Bad chips": [*shown_as(COUNT, 0), *coloured((None, "text"), (1, BAD))],
                 "Weak chips": [*shown_as(COUNT, 0), *coloured((None, "text"), (1, WARN))],
             },
-        ).no_value("All boards are well"),
+        ),
         graph(
             "Fans lost",
             "Fans that do not turn, by miner; immersed miners have none.",

@@ -157,13 +157,23 @@ def list_of(
     descending: bool = True,
     width: int = 24,
     height: int = 12,
-    joined_by: str = "instance",
+    by: tuple[str, ...] = ("job", "instance"),
+    also: dict[str, tuple[str, ...]] | None = None,
     overrides: dict[str, list[Property]] | None = None,
+    none: str | None = None,
 ) -> table.Panel:
-    """One row for each *joined_by*; *columns* are instant queries by the column's name."""
+    """One row for each *by*; *columns* are instant queries by the column's name, *none* stands for no rows.
+
+    Grafana makes one row of what agrees in every field, the name of the metric included: so each query keeps
+    the labels *by* and no other, but for those that are columns themselves, which one query has *also*.
+    """
     panel = _named(table.Panel(), title, description, width, height)
     for name, expression in columns.items():
-        panel = panel.with_target(instant(expression, name, as_table=True))
+        labels = ", ".join((*by, *(also or {}).get(name, ())))
+        panel = panel.with_target(instant(f"max by ({labels}) ({expression})", name, as_table=True))
+    if none is not None:
+        # Grafana prints it in every cell without a value too, unless the columns have one of their own.
+        panel = panel.no_value(none).override_by_regexp("/.*/", [Property("noValue", "")])
     panel = (
         panel.with_transformation(transformation("merge", {}))
         .with_transformation(transformation("renameByRegex", {"regex": "Value #(.*)", "renamePattern": "$1"}))
@@ -174,7 +184,7 @@ def list_of(
             transformation("organize", {"indexByName": {name: index for index, name in enumerate(order)}})
         )
         .sort_by([common.TableSortByFieldState().display_name(sort).desc(descending)])
-        .override_by_name(joined_by, [Property("displayName", joined_by.capitalize())])
+        .override_by_name("instance", [Property("displayName", "Miner")])
     )
     for name, properties in (overrides or {}).items():
         panel = panel.override_by_name(name, properties)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import promql_parser
 import pytest
 import yaml
 
@@ -114,6 +115,57 @@ def test_miners_panels_obey_the_filter(panel: dict[str, Any]) -> None:
     for expression in expressions(panel):
         if "vnish_" in expression:
             assert 'instance=~"$instance"' in expression
+
+
+def tables() -> Iterator[Any]:
+    for path in FILES:
+        for panel in load(path)["panels"]:
+            if panel["type"] == "table":
+                yield pytest.param(panel, id=f"{path.stem}-{panel['id']}-{panel['title']}")
+
+
+def labels_left(expression: str) -> set[str]:
+    """The labels that the outermost aggregation keeps; a series without one keeps its name, too."""
+    tree = promql_parser.parse(with_variables(expression))
+    assert isinstance(tree, promql_parser.AggregateExpr), f"keeps __name__ and any label: {expression}"
+    assert tree.modifier is not None
+    assert tree.modifier.type == promql_parser.AggModifierType.By
+    return set(tree.modifier.labels)
+
+
+@pytest.mark.parametrize("panel", list(tables()))
+def test_frames_that_are_merged_have_the_same_labels(panel: dict[str, Any]) -> None:
+    assert [step["id"] for step in panel["transformations"]].count("merge") == 1
+    frames = {target["refId"]: labels_left(target["expr"]) for target in panel["targets"]}
+    common = set.intersection(*frames.values())
+    assert "instance" in common
+    assert "__name__" not in set.union(*frames.values())
+    # A label besides is a column, which comes from one frame only: two that differ in it would be two rows.
+    besides = [label for labels in frames.values() for label in labels - common]
+    assert len(set(besides)) == len(besides)
+    [shown] = [
+        step["options"]["include"]["names"]
+        for step in panel["transformations"]
+        if step["id"] == "filterFieldsByName"
+    ]
+    assert set(besides) <= set(shown)
+    assert set(frames) - set(shown) <= {"Model"}
+
+
+@pytest.mark.parametrize("panel", list(tables()))
+def test_a_tables_words_for_no_rows_are_not_in_its_cells(panel: dict[str, Any]) -> None:
+    config = panel["fieldConfig"]
+    if "noValue" in config["defaults"]:
+        first = config["overrides"][0]
+        assert first["matcher"] == {"id": "byRegexp", "options": "/.*/"}
+        assert first["properties"] == [{"id": "noValue", "value": ""}]
+    texts = {
+        prop["value"]
+        for override in config["overrides"]
+        for prop in override["properties"]
+        if prop["id"] == "noValue"
+    }
+    assert texts <= {""}
 
 
 def test_links_lead_to_dashboards_that_exist() -> None:
