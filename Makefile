@@ -1,4 +1,4 @@
-.PHONY: demo test lint docs dashboards bench clean
+.PHONY: demo test compose-test lint docs dashboards bench clean
 
 demo: ## a simulated fleet watched by the whole stack, on loopback
 	@scripts/bootstrap demo
@@ -7,6 +7,10 @@ demo: ## a simulated fleet watched by the whole stack, on loopback
 test: ## all tests, with the real Prometheus and Alertmanager
 	@scripts/bootstrap test
 	@.venv/bin/python -m pytest
+
+compose-test: ## the compose file in a real engine, if there is one and its images are there; as root
+	@scripts/bootstrap test
+	@MINEFLEET_COMPOSE_TEST=1 .venv/bin/python -m pytest -rs tests/compose
 
 lint: ## what must be clean
 	@scripts/bootstrap test
