@@ -81,6 +81,34 @@ RANGE = {"min": INT, "max": INT}
 GRADE = enum("grey orange red")
 
 
+# ``/chips``, deprecated in 1.2 and the only list of chips before 1.2.5.
+DEPRECATED_CHIPS = {
+    "chips_per_chain": UINT,
+    "chains": Array(
+        {
+            "id": UINT,
+            "chips": Array(
+                {
+                    "id": UINT,
+                    "hashrate": FLOAT,
+                    "freq": UINT,
+                    "temp": FLOAT,
+                    "errors": UINT,
+                    "status": GRADE,
+                    "sensor": maybe(
+                        {
+                            "status": enum("init ready measure error unknown"),
+                            "chip_temp": INT,
+                            "pcb_temp": INT,
+                        }
+                    ),
+                }
+            ),
+        }
+    ),
+}
+
+
 def documents(version: str) -> dict[str, Any]:
     """The answer types of *version* (``1.2.7`` or ``1.3.4``) by path below ``/api/v1``."""
     new = version.startswith("1.3")

@@ -74,6 +74,11 @@ def has_endpoint(version: str, name: str) -> bool:
     return name != "boards" and name not in DIFFERENCES.get(version, Difference()).endpoints
 
 
+def says_not_found(version: str) -> bool:
+    """Whether the build answers an unknown path of its interface with status 404, not with its web page."""
+    return version.startswith("1.2.0-rc")
+
+
 def as_version(name: str, answer: Json, version: str, miner: SimMiner, address: str) -> Json:
     """An answer of 1.2.7 (or 1.3) as *version* gives it."""
     lacks = DIFFERENCES.get(version)
@@ -120,26 +125,30 @@ def _old_chain(chain: dict[str, Json], lacks: Difference, *, sensors: bool) -> d
 
 
 def chips(miner: SimMiner) -> Json:
-    """``GET /chips`` of 1.2, deprecated: an object, with other names than ``/chains``."""
+    """``GET /chips`` of 1.2, deprecated: an object, with other names than ``/chains``.
+
+    A sensor stands in the chip it sits at; null in all others.
+    """
     return {
         "chips_per_chain": miner.hardware.chips,
         "chains": [
-            {
-                "id": chain["id"],
-                "chips": [
-                    {
-                        "id": chip["id"],
-                        "hashrate": chip["hr"],
-                        "freq": chip["freq"],
-                        "temp": chip["temp"],
-                        "errors": chip["errs"],
-                        "status": chip["grade"],
-                    }
-                    for chip in chain["chips"]
-                ],
-            }
+            {"id": chain["id"], "chips": [_old_chip(chip, chain["sensors"]) for chip in chain["chips"]]}
             for chain in chains(miner)
         ],
+    }
+
+
+def _old_chip(chip: dict[str, Json], sensors: list[dict[str, Json]]) -> Json:
+    sensor = next((sensor for sensor in sensors if sensor["loc"] == chip["id"]), None)
+    return {
+        "id": chip["id"],
+        "hashrate": chip["hr"],
+        "freq": chip["freq"],
+        "temp": chip["temp"],
+        "errors": chip["errs"],
+        "status": chip["grade"],
+        "sensor": sensor
+        and {"status": sensor["state"], "chip_temp": sensor["chip"], "pcb_temp": sensor["board"]},
     }
 
 
@@ -386,12 +395,14 @@ def _pool(miner: SimMiner, pool: SimPool, unlocked: bool) -> Json:
     devfee = pool.kind == "DevFee"
     standby = not devfee and pool.number > 0
     age = miner.last_share_age(pool)
+    # A miner that has failed does not reach even the firmware's own pool.
+    idle = "offline" if miner.state == "failure" else "working"
     return {
         "id": pool.number,
         "url": miner.url_of(pool),
         "pool_type": pool.kind,
         "user": miner.user_of(pool) if unlocked or devfee else "*****",
-        "status": "working" if devfee or standby else "active" if miner.state == "mining" else "working",
+        "status": "active" if miner.state == "mining" and not devfee and not standby else idle,
         "asic_boost": miner.hardware.algorithm == "sha256d" and not devfee,
         "diff": thousands(pool.difficulty),
         "accepted": pool.accepted,
@@ -428,6 +439,8 @@ def chains(miner: SimMiner) -> Json:
         state = miner.board_state(board)
         hashing = state == "mining"
         middle = miner.hardware.chips // 2
+        # The sensors of a board that cannot be talked to are in error.
+        works = state != "failure"
         board_status: dict[str, Json] = {"state": state}
         if state == "failure":
             board_status["failure_message"] = f"chain#{board.number} failed to init pic controller"
@@ -439,9 +452,9 @@ def chains(miner: SimMiner) -> Json:
                 "hr_realtime": round(miner.board_rate(board), 3),
                 "status": board_status,
                 "sensors": [
-                    {"loc": 3, "board": pcb[0], "chip": chip[0], "state": "measure"},
-                    {"loc": middle, "board": pcb[1], "chip": chip[1], "state": "measure"},
-                    {"loc": miner.hardware.chips, "board": 0, "chip": 0, "state": "init"},
+                    _sensor(3, pcb[0], chip[0], "measure") if works else _sensor(3, 0, 0, "error"),
+                    _sensor(middle, pcb[1], chip[1], "measure") if works else _sensor(middle, 0, 0, "error"),
+                    _sensor(miner.hardware.chips, 0, 0, "init"),
                 ],
                 "chips": [
                     {
@@ -459,6 +472,10 @@ def chains(miner: SimMiner) -> Json:
             }
         )
     return answer
+
+
+def _sensor(chip: int, board_celsius: int, chip_celsius: int, state: str) -> Json:
+    return {"loc": chip, "board": board_celsius, "chip": chip_celsius, "state": state}
 
 
 def factory_info(miner: SimMiner) -> Json:
@@ -487,14 +504,13 @@ def factory_info(miner: SimMiner) -> Json:
 
 
 def perf_summary(miner: SimMiner, version: str) -> Json:
-    """``GET /perf-summary``: presets are named by their watts, and scrypt models print MH."""
+    """``GET /perf-summary``; where no preset rules its name is ``disabled``."""
     hardware = miner.hardware
-    scrypt = hardware.unit == 1e6
-    amount = f"{hardware.rate:.0f} MH" if scrypt else f"{hardware.rate / 1000:.0f} TH"
+    current = _preset(miner) if miner.preset else {**_preset(miner), "name": "disabled", "pretty": "disabled"}
     switcher: dict[str, Json] = {
         "enabled": False,
-        "top_preset": None,
-        "min_preset": None,
+        "top_preset": f"{hardware.watts}",
+        "min_preset": f"{hardware.watts - 500}",
         "decrease_temp": 75,
         "rise_temp": 55,
         "check_time": 300,
@@ -505,13 +521,22 @@ def perf_summary(miner: SimMiner, version: str) -> Json:
         switcher["power_delta"] = 0
     return {
         "current_preset": {
-            "name": f"{hardware.watts}",
-            "pretty": f"{hardware.watts} watt ~ {amount}",
-            "status": "tuned",
-            "modded_psu_required": False,
+            **current,
             "globals": {"volt": hardware.board_millivolts // 10, "freq": hardware.chip_mhz},
         },
         "preset_switcher": switcher,
+    }
+
+
+def _preset(miner: SimMiner) -> dict[str, Json]:
+    """The model's preset: they are named by their watts, and scrypt models print MH."""
+    hardware = miner.hardware
+    amount = f"{hardware.rate:.0f} MH" if hardware.unit == 1e6 else f"{hardware.rate / 1000:.0f} TH"
+    return {
+        "name": f"{hardware.watts}",
+        "pretty": f"{hardware.watts} watt ~ {amount}",
+        "status": "tuned",
+        "modded_psu_required": False,
     }
 
 
@@ -528,7 +553,7 @@ def settings(miner: SimMiner) -> Json:
             "misc": {"restart_temp": 90},
             "overclock": {
                 "modded_psu": False,
-                "preset": str(hardware.watts),
+                "preset": str(hardware.watts) if miner.preset else "disabled",
                 "globals": {"volt": hardware.board_millivolts // 10, "freq": hardware.chip_mhz},
                 "chains": [],
             },
@@ -553,5 +578,4 @@ def settings(miner: SimMiner) -> Json:
 
 def presets(miner: SimMiner) -> Json:
     """``GET /autotune/presets``, with a token."""
-    current = perf_summary(miner, "1.2.7")["current_preset"]
-    return [{key: current[key] for key in ("name", "pretty", "status", "modded_psu_required")}]
+    return [_preset(miner)]

@@ -112,7 +112,8 @@ class Host:
 class MinerHost(Host):
     """A miner's web server.
 
-    *dialect* is a firmware version of the API, ``3.9.0`` (CGI), ``stock`` (the maker's own) or ``simple``.
+    *dialect* is a firmware version of the API, ``3.9.0`` (CGI), ``stock`` (the maker's own) or a form of the
+    simple shape.
     """
 
     def __init__(
@@ -140,12 +141,6 @@ class MinerHost(Host):
         # Some builds want a token for every read.
         self.locked = False
         self.unlock_timeout: int | None = None
-        self._simple: dict[str, Callable[[SimMiner], Any]] = {
-            "/summary": simple.summary,
-            "/chains": simple.chains,
-            "/chips": simple.chips,
-            "/status": simple.status,
-        }
         self._cgi_pages = {"3.9.0": cgi.PAGES, "stock": cgi.STOCK_PAGES}.get(dialect)
 
     @property
@@ -157,8 +152,8 @@ class MinerHost(Host):
         """The answer of this firmware; an unknown GET is its web page, an unknown POST is refused."""
         self.miner.advance(self._clock())
         path = request.path
-        if self.dialect == "simple":
-            made = self._simple.get(path)
+        if self.dialect in simple.FORMS:
+            made = simple.FORMS[self.dialect].get(path)
             return (
                 web.Response(status=404, text="not found") if made is None else self._json(made(self.miner))
             )
@@ -175,6 +170,8 @@ class MinerHost(Host):
         guarded = {"settings": api_v1.settings, "autotune/presets": api_v1.presets}.get(name)
         if guarded and path.startswith("/api/v1/"):
             return self._json(guarded(self.miner)) if self._unlocked(request) else web.Response(status=401)
+        if path.startswith("/api/v1/") and api_v1.says_not_found(self.dialect):
+            return _json({"err": "Not found"}, status=404)
         return web.Response(text=_PAGE, content_type="text/html")
 
     def _cgi(self, request: web.BaseRequest, pages: Mapping[str, Callable[[SimMiner], str]]) -> web.Response:

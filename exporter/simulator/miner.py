@@ -70,6 +70,8 @@ class SimMiner:
     pool_url: str = "stratum+tcp://eu.pool.example:3333"
     started: float = 0.0
     ambient: float = 27.0
+    # Whether a preset rules; else its owner has set frequency and voltage by hand.
+    preset: bool = True
     password: str = "admin"  # noqa: S105 - the firmware's default, as in every miner's manual
     # Told of every batch of shares: pool, accepted, rejected, stale.
     on_shares: Callable[[SimPool, int, int, int], None] | None = None

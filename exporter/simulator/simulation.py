@@ -14,6 +14,7 @@ from typing import Any, Self
 import yaml
 from aiohttp import web
 
+from exporter.simulator import simple
 from exporter.simulator.faults import MINER_FAULTS, POOL_FAULTS, UnknownFaultError, parameters
 from exporter.simulator.hardware import HARDWARE
 from exporter.simulator.hosts import Host, MinerHost, RelayHost
@@ -155,7 +156,7 @@ class Simulation:
                 "worker": name,
                 "labels": {"site": site, "rack": str(1 + index % 60 // 6)},
             }
-            if host.dialect == "simple":
+            if host.dialect in simple.FORMS:
                 entry["algorithm"] = host.miner.hardware.algorithm
             miners.append(entry)
         config: dict[str, Any] = {

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 
 from exporter.simulator import api_v1
 from exporter.simulator.hardware import HARDWARE
 from exporter.simulator.miner import SimMiner
-from tests.firmware import documents, faults
+from exporter.simulator.simulation import MinerSpec, Simulation
+from tests.firmware import DEPRECATED_CHIPS, documents, faults
 
 FAULTS: list[str | None] = [
     None,
@@ -55,6 +57,31 @@ def test_every_answer_conforms_to_the_firmwares_document(model: str, fault: str 
         assert found == []
 
 
+@pytest.mark.parametrize("fault", [None, "board_lost", "failure"])
+def test_the_deprecated_chips_conform_and_have_the_sensors(fault: str | None) -> None:
+    miner = SimMiner("m", HARDWARE["l9"], 7, "account.m")
+    if fault:
+        miner.inject(fault)
+        miner.advance(5)
+    answer = api_v1.chips(miner)
+    assert faults(DEPRECATED_CHIPS, answer, "chips") == []
+    sensors = [[chip["sensor"] for chip in chain["chips"] if chip["sensor"]] for chain in answer["chains"]]
+    assert [len(of_a_board) for of_a_board in sensors] == ([] if fault == "failure" else [3, 3, 3])
+
+
+@pytest.mark.parametrize(
+    ("version", "status"), [("1.2.0-beta10", 200), ("1.2.0-rc3", 404), ("1.2.0-rc5", 404), ("1.2.7", 200)]
+)
+async def test_a_path_that_is_not_there_is_the_web_page_or_not_found(version: str, status: int) -> None:
+    async with Simulation([MinerSpec("m", "l9", version)]) as simulation, ClientSession() as session:
+        host = simulation.miners["m"]
+        root = f"http://{host.address}:{host.port}"
+        async with session.get(f"{root}/api/v1/boards") as answer:
+            assert answer.status == status
+        async with session.get(f"{root}/") as answer:
+            assert "AnthillOS" in await answer.text()
+
+
 def test_a_failed_miner_says_zero_and_has_no_boards() -> None:
     miner = SimMiner("m", HARDWARE["l9"], 7, "account.m")
     miner.inject("failure")
@@ -62,7 +89,8 @@ def test_a_failed_miner_says_zero_and_has_no_boards() -> None:
     answer = api_v1.summary(miner, "1.2.7", unlocked=False)["miner"]
     assert (answer["hr_realtime"], answer["power_consumption"], answer["chains"]) == (0.0, 0, [])
     assert (answer["cooling"]["fans"], answer["cooling"]["fan_num"]) == ([], 0)
-    assert [pool["pool_type"] for pool in answer["pools"]] == ["DevFee"]
+    [pool] = answer["pools"]
+    assert (pool["pool_type"], pool["status"], pool["ping"]) == ("DevFee", "offline", 0)
     assert answer["miner_status"]["failure_code"] == 1002
     assert set(api_v1.factory_info(miner).values()) == {None}
 
