@@ -650,6 +650,19 @@ MINING_POOL_ALGORITHM_TIMESTAMP = _gauge(
     "algorithm",
     0,
 )
+MINING_POOL_SERVER_TIMESTAMP = _gauge(
+    "mining_pool_algorithm_server_timestamp_seconds",
+    "Unix time at which the pool's server sent an algorithm's figures (profitability.*.server_timestamp)",
+    "algorithm",
+    0,
+)
+MINING_POOL_LAST_UPDATE = _gauge(
+    "mining_pool_last_update_timestamp_seconds",
+    "Unix time at which the pool's relay says it last heard of a kind of figure; advisory, since before the first it"
+    " is the relay's start (status.lastUpdates.*)",
+    "kind",
+    0,
+)
 MINING_POOL_PART_UP = _flag(
     "mining_pool_part_up",
     "1 if the last call for a part of the pool's figures succeeded, 0 if not (probe)",

@@ -43,6 +43,8 @@ def samples(reading: PoolReading, page: Page, now: float, read_at: float, max_ag
     guard.add(c.MINING_POOL_UPDATING, reading.updating)
     for part, up in reading.parts.items():
         page.add(c.MINING_POOL_PART_UP, float(up), part)
+    for heard_of, at in reading.last_updates.items():
+        guard.add(c.MINING_POOL_LAST_UPDATE, at, heard_of)
     dates = dict(reading.dated)
     newest = _profitability(reading, guard, now, read_at, max_age)
     if newest is not None:
@@ -70,6 +72,7 @@ def _profitability(
             guard.drop(c.MINING_POOL_ALGORITHM_TIMESTAMP)
             continue
         guard.add(c.MINING_POOL_ALGORITHM_TIMESTAMP, one.timestamp, one.algorithm)
+        guard.add(c.MINING_POOL_SERVER_TIMESTAMP, one.server_timestamp, one.algorithm)
         newest = max(dated, newest or 0.0)
         if now - dated > max_age:
             continue

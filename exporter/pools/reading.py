@@ -20,11 +20,12 @@ class Profitability:
     *coin* is what it is earned in, or empty for all there is to earn with it. ``usd``, ``btc`` and ``coins``
     are per hash; *timestamp* is the pool's own date of the figures, ``None`` where it does not date them.
     *source* is ``pool`` for what the pool quotes or pays and ``computed`` for what follows from the
-    network's difficulty and a price.
+    network's difficulty and a price. *server_timestamp* is when the pool's server sent them.
     """
 
     algorithm: str
     timestamp: float | None = None
+    server_timestamp: float | None = None
     usd: float | None = None
     btc: float | None = None
     max_usd: float | None = None
@@ -109,6 +110,8 @@ class PoolReading:
     workers_cut: int = 0
     connected: bool | None = None
     updating: bool | None = None
+    # When a relay last heard of each kind of figure, in Unix seconds; advisory as the two above.
+    last_updates: dict[str, float] = field(default_factory=dict)
     dated: dict[str, float] = field(default_factory=dict)
     parts: dict[str, bool] = field(default_factory=dict)
     unexpected: Counter[str] = field(default_factory=Counter)

@@ -77,13 +77,39 @@ async def test_every_figure_per_hash(outgoing: Outgoing) -> None:
     assert scrypt.max_btc == pytest.approx(1.4445957481592e-6 / unit)
     assert scrypt.percentile_usd == pytest.approx(0.0023765266674273 / unit)
     assert scrypt.percentile_btc == pytest.approx(6.5173886514719e-7 / unit)
-    assert scrypt.timestamp == 1547510680.4959
+    assert (scrypt.timestamp, scrypt.server_timestamp) == (1547510680.4959, 1547510683.3438)
 
 
 async def test_an_unknown_algorithm_has_its_own_name(outgoing: Outgoing) -> None:
     reading = await read(outgoing)
     assert [one.algorithm for one in reading.profitability] == ["scrypt", "sha256d", "x11", "verus hash"]
     assert (reading.connected, reading.updating) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("printed", "at"),
+    [
+        ("2019-01-15T00:04:40+00:00", 1547510680.0),
+        ("2019-01-15T02:04:40+02:00", 1547510680.0),
+        ("2019-01-15T00:04:40Z", 1547510680.0),
+        ("2019-01-15T00:04:40", 1547510680.0),
+        ("yesterday", None),
+        ("2019-13-45T00:04:40", None),
+        (1547510680, None),
+        (None, None),
+    ],
+)
+async def test_when_the_relay_last_heard_of_the_pool(
+    outgoing: Outgoing, printed: Any, at: float | None
+) -> None:
+    reading = await read(outgoing, status={**STATUS, "lastUpdates": {"profitability": printed}})
+    page = Page()
+    assert samples(reading, page, now=1547510700.0, read_at=1547510700.0, max_age=600) == {}
+    assert page.value(c.MINING_POOL_LAST_UPDATE, "profitability") == at
+    assert page.value(c.MINING_POOL_SERVER_TIMESTAMP, "scrypt") == 1547510683.3438
+    assert page.value(c.MINING_POOL_SERVER_TIMESTAMP, "x11") is None
+    assert sum(reading.unexpected.values()) == (at is None and printed is not None)
+    assert reading.connected is True
 
 
 async def test_the_key_is_sent_and_never_shown(outgoing: Outgoing) -> None:

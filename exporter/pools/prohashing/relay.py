@@ -14,6 +14,7 @@ updating when it never reached it, so only ``data_timestamp`` tells the truth. O
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 
 from pydantic import SecretStr
 
@@ -71,6 +72,10 @@ class Relay:
             status = Fields(await client.get_json("/status", headers), "status", odd)
             reading.connected = status.flag("connected")
             reading.updating = status.flag("updating")
+            updated = status.object("lastUpdates")
+            at = _unix_seconds(updated.text("profitability"), updated)
+            if at is not None:
+                reading.last_updates["profitability"] = at
         except ProbeError as error:
             # Advisory only: the figures are here, and their age is theirs. A spent budget is no fault of it.
             if error.reason is Reason.UNAUTHORISED:
@@ -78,6 +83,18 @@ class Relay:
         if not reading.profitability:
             raise ProbeError(Reason.NO_DATA, "the relay has received nothing from the pool")
         return reading
+
+
+def _unix_seconds(printed: str | None, updated: Fields) -> float | None:
+    """``"2019-01-15T00:04:40+00:00"`` as Unix seconds; without a zone it is UTC."""
+    if printed is None:
+        return None
+    try:
+        at = datetime.fromisoformat(printed)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except ValueError:
+        updated.odd("profitability")
+        return None
 
 
 def _profitability(number: str, entry: Fields) -> Profitability | None:
@@ -94,6 +111,7 @@ def _profitability(number: str, entry: Fields) -> Profitability | None:
     return Profitability(
         algorithm=name,
         timestamp=dated,
+        server_timestamp=entry.number("server_timestamp"),
         usd=per_hash("usd"),
         btc=per_hash("btc"),
         max_usd=per_hash("max_usd"),
