@@ -212,6 +212,11 @@ FAILURE_CODE = _gauge(
     "vnish_failure_code",
     "The firmware's failure number, absent without a failure; its meaning is not published (status.failure_code)",
 )
+FAILURE_INFO = _info(
+    "vnish_failure_info",
+    "Why mining failed, in the firmware's words; absent without a failure (status.description)",
+    "description",
+)
 UPTIME = _gauge(
     "vnish_uptime_seconds",
     "Time since the control board started, in whole minutes (info.system.uptime)",
@@ -249,6 +254,10 @@ HASHRATE_NOMINAL = _hashrate(
 HASHRATE_STOCK = _hashrate(
     "vnish_hashrate_stock_hashes_per_second",
     "Hashrate of the model with factory settings (summary.miner.hr_stock)",
+)
+HASHRATE_FACTORY = _hashrate(
+    "vnish_hashrate_factory_hashes_per_second",
+    "Hashrate the factory rated these boards at (chains/factory-info.hr_stock)",
 )
 DEVFEE_HASHRATE = _hashrate(
     "vnish_devfee_hashrate_hashes_per_second",
@@ -305,6 +314,37 @@ PRESET_RISE = _temperature(
     "vnish_preset_switcher_rise_celsius",
     "Temperature below which a higher preset is taken (perf-summary.preset_switcher.rise_temp)",
 )
+PRESET_SWITCHER_INFO = _info(
+    "vnish_preset_switcher_info",
+    "The highest and the lowest preset the firmware may take (perf-summary.preset_switcher.top_preset, min_preset)",
+    "top_preset min_preset",
+)
+PRESET_TOP_POWER = _gauge(
+    "vnish_preset_switcher_top_power_watts",
+    "Power the highest preset the firmware may take is named after (perf-summary.preset_switcher.top_preset)",
+    low=0,
+    high=20_000,
+)
+PRESET_MIN_POWER = _gauge(
+    "vnish_preset_switcher_min_power_watts",
+    "Power the lowest preset the firmware may take is named after (perf-summary.preset_switcher.min_preset)",
+    low=0,
+    high=20_000,
+)
+GLOBAL_FREQUENCY = _gauge(
+    "vnish_global_frequency_hertz",
+    "Chip frequency the owner has set for all boards; absent while a preset rules"
+    " (perf-summary.current_preset.globals.freq)",
+    low=0,
+    high=5e9,
+)
+GLOBAL_VOLTAGE = _gauge(
+    "vnish_global_voltage_volts",
+    "Supply the owner has set for all boards; absent while a preset rules"
+    " (perf-summary.current_preset.globals.volt)",
+    low=0,
+    high=100,
+)
 
 CHIP_TEMPERATURE_MIN = _temperature(
     "vnish_chip_temperature_min_celsius", "Coolest chip of the miner (summary.miner.chip_temp.min)"
@@ -330,6 +370,13 @@ PSU_TEMPERATURE = _temperature(
 )
 
 FANS = _gauge("vnish_fans", "Fans the firmware knows of (summary.miner.cooling.fan_num)", low=0, high=64)
+FANS_REQUIRED = _gauge(
+    "vnish_fans_required",
+    "Fans that must turn for this model to mine, unless its owner has set another number"
+    " (model.cooling.fan_min_count.default)",
+    low=0,
+    high=64,
+)
 FAN_SPEED = _gauge("vnish_fan_speed_rpm", "Fan speed (summary.miner.cooling.fans[].rpm)", "fan", 0, 30_000)
 FAN_SPEED_MAX = _gauge(
     "vnish_fan_speed_max_rpm",
@@ -370,6 +417,12 @@ BOARD_STATE = _states(
     BOARD_STATES,
     "board",
 )
+BOARD_FAILURE_INFO = _info(
+    "vnish_board_failure_info",
+    "Why the board failed, in the firmware's words (summary.miner.chains[].status.description,"
+    " chains[].status.failure_message)",
+    "board description",
+)
 BOARD_HASHRATE = _hashrate(
     "vnish_board_hashrate_hashes_per_second",
     "Real-time hashrate of the board (summary.miner.chains[].hashrate_rt)",
@@ -377,7 +430,7 @@ BOARD_HASHRATE = _hashrate(
 )
 BOARD_HASHRATE_NOMINAL = _hashrate(
     "vnish_board_hashrate_nominal_hashes_per_second",
-    "Hashrate the board should give (summary.miner.chains[].hashrate_ideal)",
+    "Hashrate the board should give (summary.miner.chains[].hashrate_ideal, chains[].hr_nominal)",
     "board",
 )
 BOARD_POWER = _gauge(
@@ -392,7 +445,7 @@ BOARD_VOLTAGE = _gauge(
 )
 BOARD_FREQUENCY = _gauge(
     "vnish_board_frequency_hertz",
-    "Mean chip frequency of the board (summary.miner.chains[].frequency)",
+    "Mean chip frequency of the board (summary.miner.chains[].frequency, chains[].freq)",
     "board",
     0,
     5e9,
@@ -442,7 +495,7 @@ BOARD_CHIPS = _gauge(
 )
 BOARD_CHIPS_EXPECTED = _gauge(
     "vnish_board_chips_expected",
-    "Chips a whole board of this model has (model.chain.chips_per_chain)",
+    "Chips a whole board of this model has (model.chain.chips_per_chain, chips.chips_per_chain)",
     "board",
     0,
     10_000,
@@ -456,14 +509,19 @@ BOARD_INFO = _info(
 BOARD_SENSOR = _temperature(
     "vnish_board_sensor_temperature_celsius",
     "A sensor that measures; sensor is the chip it sits at, place the board or the chip"
-    " (chains[].sensors[], boards[].sensors[])",
+    " (chains[].sensors[], boards[].sensors[], chips.chains[].chips[].sensor)",
     "board sensor place",
+)
+BOARD_SENSOR_OK = _flag(
+    "vnish_board_sensor_ok",
+    "1 if the sensor measures or will, 0 if it is in error (chains[].sensors[].state)",
+    "board sensor",
 )
 PSU_INFO = _info(
     "vnish_psu_info", "The power supply (chains/factory-info.psu_model, psu_serial)", "model serial"
 )
 
-# Chips, by board and position; some 300 on a miner.
+# Chips, by board and position; some 300 on a miner. Where a miner does not say whose they are, board is empty.
 CHIP_HASHRATE = _hashrate(
     "vnish_chip_hashrate_hashes_per_second",
     "Real-time hashrate of the chip (chains[].chips[].hr, chips.chains[].chips[].hashrate)",
@@ -543,7 +601,7 @@ POOL_DIFFICULTY = _gauge(
 )
 POOL_LAST_SHARE_DIFFICULTY = _gauge(
     "vnish_pool_last_share_difficulty",
-    "Difficulty of the last share (summary.miner.pools[].ls_diff)",
+    "Difficulty of the last share, absent before the first (summary.miner.pools[].ls_diff)",
     "pool type",
     0,
 )
@@ -556,7 +614,7 @@ POOL_LAST_SHARE_AGE = _gauge(
 )
 POOL_PING = _gauge(
     "vnish_pool_ping_seconds",
-    "Round trip to the pool (summary.miner.pools[].ping)",
+    "Round trip to the pool, absent for one never connected (summary.miner.pools[].ping)",
     "pool type",
     0,
     3600,

@@ -126,6 +126,16 @@ def _has_answered(client: Client) -> bool:
     )
 
 
+def no_such_path(client: Client, error: ProbeError) -> bool:
+    """Whether the last answer says that this version has no such path.
+
+    Firmware says so with its web page, some builds with status 404.
+    """
+    if error.reason is Reason.HTTP_STATUS:
+        return client.steps[-1].status == 404
+    return error.web_page
+
+
 def _decoded(body: bytes) -> Any:
     """The answer to a login; nothing if it is not JSON."""
     try:

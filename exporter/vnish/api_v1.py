@@ -21,7 +21,7 @@ from exporter import catalogue, units
 from exporter.errors import ProbeError, Reason
 from exporter.fields import Fields, decode
 from exporter.http import Client
-from exporter.vnish.access import Access
+from exporter.vnish.access import Access, no_such_path
 from exporter.vnish.details import MAX_SENSORS, details, part_number
 from exporter.vnish.details import decode as decode_details
 from exporter.vnish.reading import (
@@ -43,6 +43,8 @@ KEPT_SECONDS = 300.0
 SETTINGS_KEPT_SECONDS = 60.0
 _POOL_TYPES = ("UserPool", "DevFee", "Refund", "HotelFee")
 _ALGORITHMS = ("scrypt", "sha256d")
+# What the firmware calls it where the owner tunes by hand.
+NO_PRESET = "disabled"
 
 
 @dataclass(slots=True)
@@ -115,25 +117,35 @@ class ApiV1:
 
         model = await self._kept_optional(client, reading, "model", KEPT_SECONDS)
         if isinstance(model, dict):
-            chain = Fields(model, "model", odd).object("chain")
+            whole = Fields(model, "model", odd)
+            chain = whole.object("chain")
             reading.boards_expected = chain.number("num_chains")
             reading.chips_expected = chain.number("chips_per_chain")
+            reading.fans_required = whole.object("cooling").object("fan_min_count").number("default")
         perf = await self._kept_optional(client, reading, "perf-summary", SETTINGS_KEPT_SECONDS)
         if isinstance(perf, dict):
             reading.preset = _preset(Fields(perf, "perf-summary", odd))
         if self.boards:
             factory = await self._kept_optional(client, reading, "chains/factory-info", KEPT_SECONDS)
             if isinstance(factory, dict):
-                reading.factory = _factory(Fields(factory, "chains/factory-info", odd))
-        if self.chips:
-            await self._read_details(client, reading, scale)
+                reading.factory = _factory(Fields(factory, "chains/factory-info", odd), scale)
+        # A summary without a list of boards leaves them to the one with their chips.
+        unlisted = self.boards and bool(summary) and reading.boards is None
+        if self.chips or unlisted:
+            await self._read_details(client, reading, scale, now=unlisted)
+            _complete(reading, unlisted=unlisted)
+            if not self.chips:
+                reading.details, reading.details_age = [], None
+        if reading.hashrate is None and reading.boards:
+            known = [board.hashrate for board in reading.boards if board.hashrate is not None]
+            reading.hashrate = sum(known) if known else None
         reading.authenticated = self.access.authenticated
         reading.unlock_wait = self.access.wait
         return reading
 
-    async def _read_details(self, client: Client, reading: MinerReading, scale: float) -> None:
-        """Chips and sensors, each time or on their own slower rhythm."""
-        if self.clock() - self._details_read_at >= self.chips_interval:
+    async def _read_details(self, client: Client, reading: MinerReading, scale: float, *, now: bool) -> None:
+        """Chips and sensors, each time (as with *now*) or on their own slower rhythm."""
+        if now or self.clock() - self._details_read_at >= self.chips_interval:
             self._details = []
             for path in self._details_paths(reading.identity.firmware_version):
                 data = await self._optional(client, reading, path, decode_details)
@@ -145,8 +157,9 @@ class ApiV1:
                 self._details = details(data, path, scale, reading.unexpected)
                 break
             else:
-                # This version has none of them; what is kept for minutes is what changes when that does.
-                self._details_path = ""
+                # This version has none of them; what is kept for minutes is what changes when that does. If
+                # only the one known so far is gone, the others are tried next time.
+                self._details_path = None if self._details_path else ""
                 return
             self._details_read_at = self.clock()
         reading.details = self._details
@@ -203,13 +216,13 @@ class ApiV1:
     ) -> Any:
         """An answer the reading can do without.
 
-        An unknown path is answered by the firmware's web page, so HTML means that this version has no such
-        endpoint: no answer, and no failure.
+        An unknown path is answered by the firmware's web page, or by status 404 in some builds, so either
+        means that this version has no such endpoint: no answer, and no failure.
         """
         try:
             data = await self.access.get_json(client, f"{BASE}/{name}", decoder)
         except ProbeError as error:
-            if not error.web_page:
+            if not no_such_path(client, error):
                 reading.endpoints[name] = False
             return None
         reading.endpoints[name] = True
@@ -250,6 +263,8 @@ def _state(reading: MinerReading, status: Fields) -> None:
         reading.state_seconds = status.number("miner_state_time")
     if reading.failure_code is None:
         reading.failure_code = status.number("failure_code")
+    if reading.failure is None:
+        reading.failure = status.text("description")
     if reading.throttle is None:
         reading.throttle = _over(status.number("throttled"), 100)
 
@@ -319,16 +334,33 @@ def _summary(reading: MinerReading, miner: Fields, scale: float, *, boards: bool
         reading.boards = [_board(chain, scale) for chain in miner.objects("chains")]
     if pools:
         reading.pools = [_pool(pool) for pool in miner.objects("pools")]
-    if reading.hashrate is None and reading.boards:
-        known = [board.hashrate for board in reading.boards if board.hashrate is not None]
-        reading.hashrate = sum(known) if known else None
+
+
+def _complete(reading: MinerReading, *, unlisted: bool) -> None:
+    """Add to the boards what only the list with their chips tells; all of it if the summary has none."""
+    listed = {detail.number: detail.board for detail in reading.details if detail.board}
+    if unlisted and listed:
+        reading.boards = list(listed.values())
+    elif reading.boards:
+        for board in reading.boards:
+            other = listed.get(board.number)
+            if other:
+                # Settings, and why it failed as long as it has: true while these details are kept.
+                board.hashrate_nominal = _first(board.hashrate_nominal, other.hashrate_nominal)
+                board.frequency = _first(board.frequency, other.frequency)
+                if board.state != "mining":
+                    board.failure = board.failure or other.failure
+    if reading.chips_expected is None:
+        reading.chips_expected = _first(*(detail.chips_expected for detail in reading.details))
 
 
 def _board(chain: Fields, scale: float) -> Board:
     grades = chain.object("chip_statuses")
+    status = chain.object("status")
     return Board(
         number=part_number(chain.number("id")),
-        state=chain.object("status").choice("state", catalogue.BOARD_STATES),
+        state=status.choice("state", catalogue.BOARD_STATES),
+        failure=status.text("description"),
         hashrate=_times(chain.number("hashrate_rt"), scale),
         hashrate_nominal=_times(chain.number("hashrate_ideal"), scale),
         power=_first(chain.number("power_consumption"), chain.number("power_usage")),
@@ -358,37 +390,61 @@ def _fan(fan: Fields) -> Fan:
 
 def _pool(pool: Fields) -> Pool:
     printed = pool.text("diff")
-    ping = pool.number("ping")
     since = pool.text("ls_time")
+    status = pool.choice("status", catalogue.POOL_STATES)
+    counts = [pool.number(key) for key in ("accepted", "rejected", "stale")]
+    ping = pool.number("ping")
+    if ping == 0 and not _reached(status, any(counts)):
+        # What the firmware says before it has measured; of a proxy in the same room it may be true.
+        ping = None
     return Pool(
         number=part_number(pool.number("id")),
         kind=pool.choice("pool_type", _POOL_TYPES) or "unknown",
         url=pool.text("url"),
         user=pool.text("user"),
-        status=pool.choice("status", catalogue.POOL_STATES),
-        accepted=pool.number("accepted"),
-        rejected=pool.number("rejected"),
-        stale=pool.number("stale"),
+        status=status,
+        accepted=counts[0],
+        rejected=counts[1],
+        stale=counts[2],
         accepted_difficulty=pool.number("diffa"),
         difficulty=None if printed is None else units.difficulty(printed),
-        last_share_difficulty=pool.number("ls_diff"),
+        # 0 before the first share.
+        last_share_difficulty=pool.number("ls_diff") or None,
         last_share_age=None if since is None else units.clock_seconds(since),
         ping=_over(ping, 1000),
     )
 
 
+def _reached(status: str | None, shares: bool) -> bool:
+    """Whether there is, or just was, a connection to a pool."""
+    return status == "active" or (shares and status in ("working", "rejecting"))
+
+
 def _preset(perf: Fields) -> Preset:
     current = perf.object("current_preset")
     switcher = perf.object("preset_switcher")
-    name = current.text("name")
+    name, top, bottom = current.text("name"), switcher.text("top_preset"), switcher.text("min_preset")
+    # Where a preset rules, these are the preset's own, and the boards say what came of them.
+    by_hand = current.object("globals") if name in (None, NO_PRESET) else Fields(None, "", Counter())
     return Preset(
         name=name,
         status=current.choice("status", ("tuned", "untuned")),
-        power=float(name) if name and name.isascii() and name.isdigit() else None,
+        power=_preset_power(name),
         switcher=switcher.flag("enabled"),
         decrease=switcher.number("decrease_temp"),
         rise=switcher.number("rise_temp"),
+        top=top,
+        top_power=_preset_power(top),
+        bottom=bottom,
+        bottom_power=_preset_power(bottom),
+        frequency=_times(by_hand.number("freq") or None, 1e6),
+        voltage=_over(by_hand.number("volt") or None, 100),
     )
+
+
+def _preset_power(name: str | None) -> float | None:
+    """The watts a preset is named after."""
+    return float(name) if name and name.isascii() and name.isdigit() else None
 
 
 def _range(span: Fields) -> Range:
@@ -408,10 +464,11 @@ def _range_or_sensors(chain: Fields, key: str) -> Range:
     return Range(min(measured), max(measured)) if measured else Range()
 
 
-def _factory(info: Fields) -> Factory:
+def _factory(info: Fields, scale: float) -> Factory:
     return Factory(
         psu_model=info.text("psu_model"),
         psu_serial=info.text("psu_serial"),
+        hashrate=_times(info.number("hr_stock"), scale),
         boards=[
             FactoryBoard(
                 number=part_number(chain.number("id")),

@@ -19,7 +19,7 @@ from msgspec.structs import astuple
 
 from exporter import catalogue, fields, units
 from exporter.fields import MAX_ITEMS, Fields
-from exporter.vnish.reading import BoardDetail, Chips, Sensor
+from exporter.vnish.reading import Board, BoardDetail, Chips, Sensor
 
 # More than any board and any miner has, and few enough to bound a page.
 MAX_CHIPS = 512
@@ -29,6 +29,7 @@ _NEWER = ("id", "hr", "temp", "freq", "errs", "grade", "volt", "throttled")
 # The names in /chips, whose chips have neither voltage nor throttling.
 _OLDER = ("id", "hashrate", "temp", "freq", "errors", "status", "volt", "throttled")
 _FLAGS = (0.0, 1.0)
+_SENSOR_STATES = ("init", "ready", "measure", "error", "unknown")
 
 
 class _Chip(Struct, gc=False):
@@ -43,14 +44,23 @@ class _Chip(Struct, gc=False):
 
 
 class _Sensor(Struct, gc=False):
-    state: str | None = None
+    state: Literal[_SENSOR_STATES] | None = None  # type: ignore[valid-type]
     loc: float | None = None
     board: float | None = None
     chip: float | None = None
 
 
+class _Status(Struct, gc=False):
+    state: Literal[catalogue.BOARD_STATES] | None = None  # type: ignore[valid-type]
+    failure_message: str | None = None
+
+
 class _Board(Struct):
     id: float | None = None
+    freq: float | None = None
+    hr_nominal: float | None = None
+    hr_realtime: float | None = None
+    status: _Status | None = None
     chips: Annotated[list[_Chip], Meta(max_length=MAX_CHIPS)] | None = None
     sensors: Annotated[list[_Sensor], Meta(max_length=MAX_SENSORS)] | None = None
 
@@ -75,15 +85,25 @@ def details(answer: Any, path: str, scale: float, odd: Counter[str]) -> list[Boa
     if isinstance(answer, list) and answer and isinstance(answer[0], _Board):
         found = [_checked(board, scale) for board in answer]
     else:
-        boards = answer.get("chains") if path == "chips" and isinstance(answer, dict) else answer
+        boards, expected = answer, None
+        if path == "chips" and isinstance(answer, dict):
+            boards = answer.get("chains")
+            expected = Fields(answer, path, odd).number("chips_per_chain")
         found = [_board(board, scale, odd) for board in fields.items(boards, path, odd)]
+        for board in found:
+            board.chips_expected = expected
+    return bounded(found, path, odd)
+
+
+def bounded(boards: list[BoardDetail], path: str, odd: Counter[str]) -> list[BoardDetail]:
+    """The same boards, without the chips of those that exceed what a miner may have."""
     count = 0
-    for board in found:
+    for board in boards:
         count += len(board.chips.numbers) if board.chips else 0
         if count > MAX_CHIPS_OF_MINER:
             board.chips = None
             odd[f"{path}[].chips"] += 1
-    return found
+    return boards
 
 
 def part_number(value: float | None) -> str:
@@ -98,7 +118,7 @@ def _checked(board: _Board, scale: float) -> BoardDetail:
             *map(astuple, board.chips), strict=True
         )
         chips = Chips(
-            numbers=_numbers(ids),
+            numbers=labels(ids),
             hashrate=[rate * scale for rate in rates],
             temperature=[value or None for value in celsius] if 0.0 in celsius else celsius,
             frequency=[value * 1e6 for value in mhz],
@@ -107,19 +127,36 @@ def _checked(board: _Board, scale: float) -> BoardDetail:
             throttled=list(map(_FLAGS.__getitem__, throttled)),
             grade=grades,
         )
+    number = part_number(board.id)
+    status = board.status or _Status()
     return BoardDetail(
-        part_number(board.id),
+        number,
         chips,
-        [
-            Sensor(part_number(sensor.loc), sensor.board or None, sensor.chip or None)
-            for sensor in board.sensors or ()
-            if sensor.state == "measure"
-        ],
+        [_sensor(sensor.state, sensor.loc, sensor.board, sensor.chip) for sensor in board.sensors or ()],
+        Board(
+            number,
+            state=status.state,
+            failure=units.clean(status.failure_message or "") or None,
+            hashrate=None if board.hr_realtime is None else board.hr_realtime * scale,
+            hashrate_nominal=None if board.hr_nominal is None else board.hr_nominal * scale,
+            frequency=None if board.freq is None else board.freq * 1e6,
+        ),
+    )
+
+
+def _sensor(state: str | None, location: float | None, board: float | None, chip: float | None) -> Sensor:
+    # What does not measure has not done so yet, or is broken; its figures are no readings.
+    measures = state == "measure"
+    return Sensor(
+        part_number(location),
+        (board or None) if measures else None,
+        (chip or None) if measures else None,
+        None if state not in _SENSOR_STATES or state == "unknown" else state != "error",
     )
 
 
 @lru_cache(maxsize=64)
-def _numbers(ids: tuple[float | None, ...]) -> tuple[str, ...]:
+def labels(ids: tuple[float | None, ...]) -> tuple[str, ...]:
     """Chip numbers as labels, the same object for all boards of one model."""
     return tuple(map(part_number, ids))
 
@@ -129,20 +166,50 @@ def _board(board: Fields, scale: float, odd: Counter[str]) -> BoardDetail:
     if chips is not None and not isinstance(chips, list):
         board.odd("chips")
         chips = None
+    known = [chip for chip in (chips or ())[:MAX_CHIPS] if isinstance(chip, dict)]
+    sensors = [
+        _sensor(
+            sensor.choice("state", _SENSOR_STATES),
+            sensor.number("loc"),
+            sensor.number("board"),
+            sensor.number("chip"),
+        )
+        for sensor in board.objects("sensors", MAX_SENSORS)
+    ]
+    number = part_number(board.number("id"))
+    status = board.object("status")
+    rate, nominal, mhz = (board.number(key) for key in ("hr_realtime", "hr_nominal", "freq"))
     return BoardDetail(
-        part_number(board.number("id")),
-        _chips([chip for chip in (chips or ())[:MAX_CHIPS] if isinstance(chip, dict)], scale, odd),
-        [
-            Sensor(
-                part_number(sensor.number("loc")),
-                sensor.number("board") or None,
-                sensor.number("chip") or None,
-            )
-            for sensor in board.objects("sensors", MAX_SENSORS)
-            # The others have not measured yet, or are broken; their figures are no readings.
-            if sensor.text("state") == "measure"
-        ],
+        number,
+        _chips(known, scale, odd),
+        sensors or _sensors_of_chips(known, odd),
+        Board(
+            number,
+            state=status.choice("state", catalogue.BOARD_STATES),
+            failure=status.text("failure_message"),
+            hashrate=None if rate is None else rate * scale,
+            hashrate_nominal=None if nominal is None else nominal * scale,
+            frequency=None if mhz is None else mhz * 1e6,
+        ),
     )
+
+
+def _sensors_of_chips(chips: list[dict[str, Any]], odd: Counter[str]) -> list[Sensor]:
+    """The sensors that ``/chips`` has in the chips they sit at."""
+    found = [chip for chip in chips if chip.get("sensor") is not None][:MAX_SENSORS]
+    sensors = []
+    for chip in found:
+        sensor = Fields(chip["sensor"], "chips[].sensor", odd)
+        if sensor:
+            sensors.append(
+                _sensor(
+                    sensor.choice("status", _SENSOR_STATES),
+                    _finite(chip.get("id"), Counter()),
+                    sensor.number("pcb_temp"),
+                    sensor.number("chip_temp"),
+                )
+            )
+    return sensors
 
 
 def _chips(chips: list[dict[str, Any]], scale: float, odd: Counter[str]) -> Chips | None:
@@ -153,19 +220,20 @@ def _chips(chips: list[dict[str, Any]], scale: float, odd: Counter[str]) -> Chip
         [chip.get(key) for chip in chips] for key in keys
     )
     return Chips(
-        numbers=_numbers(tuple(_scaled(ids, 1.0, odd))),
-        hashrate=_scaled(rates, scale, odd),
+        numbers=labels(tuple(column(ids, 1.0, odd))),
+        hashrate=column(rates, scale, odd),
         # 0 is a chip without a reading.
-        temperature=[value or None for value in _scaled(celsius, 1.0, odd)],
-        frequency=_scaled(mhz, 1e6, odd),
-        voltage=_scaled(millivolts, 1e-3, odd),
-        hardware_errors=_scaled(errors, 1.0, odd),
+        temperature=[value or None for value in column(celsius, 1.0, odd)],
+        frequency=column(mhz, 1e6, odd),
+        voltage=column(millivolts, 1e-3, odd),
+        hardware_errors=column(errors, 1.0, odd),
         throttled=[float(one) if isinstance(one, bool) else None for one in throttled],
         grade=tuple(_grade(one, odd) for one in grades),
     )
 
 
-def _scaled(values: Sequence[Any], factor: float, odd: Counter[str]) -> list[float | None]:
+def column(values: Sequence[Any], factor: float, odd: Counter[str]) -> list[float | None]:
+    """One figure of all chips, times *factor*; what is no finite number is absent, and counted."""
     return [None if (number := _finite(value, odd)) is None else number * factor for value in values]
 
 

@@ -28,6 +28,8 @@ def samples(reading: MinerReading, page: Page) -> Counter[str]:
     for endpoint, up in reading.endpoints.items():
         page.add(c.ENDPOINT_UP, float(up), endpoint)
     page.add_states(c.STATE, reading.state)
+    if reading.failure:
+        page.add(c.FAILURE_INFO, 1.0, reading.failure)
     page.add_states(c.WARRANTY, reading.warranty)
     page.add_states(c.COOLING_MODE, reading.cooling_mode)
     for metric, value in (
@@ -50,6 +52,7 @@ def samples(reading: MinerReading, page: Page) -> Counter[str]:
         (c.PCB_TEMPERATURE_MIN, reading.pcb_temperature.low),
         (c.PCB_TEMPERATURE_MAX, reading.pcb_temperature.high),
         (c.FANS, reading.fan_count),
+        (c.FANS_REQUIRED, reading.fans_required),
         (c.FAN_DUTY, reading.fan_duty),
         (c.COOLING_TARGET, reading.cooling_target),
         (c.MEMORY_TOTAL, reading.memory_total),
@@ -105,6 +108,12 @@ def _preset(reading: MinerReading, page: Page, guard: Guard) -> None:
     guard.add(c.PRESET_SWITCHER, preset.switcher)
     guard.add(c.PRESET_DECREASE, preset.decrease)
     guard.add(c.PRESET_RISE, preset.rise)
+    if preset.top or preset.bottom:
+        page.add(c.PRESET_SWITCHER_INFO, 1.0, preset.top or "", preset.bottom or "")
+    guard.add(c.PRESET_TOP_POWER, preset.top_power)
+    guard.add(c.PRESET_MIN_POWER, preset.bottom_power)
+    guard.add(c.GLOBAL_FREQUENCY, preset.frequency)
+    guard.add(c.GLOBAL_VOLTAGE, preset.voltage)
 
 
 class _Hashrates:
@@ -112,7 +121,10 @@ class _Hashrates:
 
     def __init__(self, reading: MinerReading, guard: Guard) -> None:
         self._guard = guard
-        low, high = POSSIBLE_HASHRATE.get(reading.identity.algorithm or "", (0.0, c.HASHRATE.high))
+        low, high = 0.0, c.HASHRATE.high
+        if not reading.hashrate_in_words:
+            low, high = POSSIBLE_HASHRATE.get(reading.identity.algorithm or "", (low, high))
+        self._low = low
         rated = [rate for rate in (reading.hashrate_nominal, reading.hashrate_stock) if rate]
         # A rating that no model of the algorithm has means that the unit is wrong, and every rate with it.
         self._trusted = all(low <= rate <= high for rate in rated)
@@ -140,11 +152,18 @@ class _Hashrates:
             (c.DEVFEE_HASHRATE, reading.devfee_hashrate),
         ):
             self.add(metric, value)
+        factory = reading.factory.hashrate if reading.factory else None
+        if factory and factory < self._low:
+            self._guard.drop(c.HASHRATE_FACTORY)
+        else:
+            self.add(c.HASHRATE_FACTORY, factory or None)
 
 
 def _board(board: Board, page: Page, guard: Guard, rates: _Hashrates, chips_expected: float | None) -> None:
     number = board.number
     page.add_states(c.BOARD_STATE, board.state, number)
+    if board.failure:
+        page.add(c.BOARD_FAILURE_INFO, 1.0, number, board.failure)
     rates.add(c.BOARD_HASHRATE, board.hashrate, number)
     rates.add(c.BOARD_HASHRATE_NOMINAL, board.hashrate_nominal or None, number)
     for metric, value in (
@@ -198,6 +217,7 @@ def _chips(details: list[BoardDetail], page: Page, guard: Guard, rates: _Hashrat
         for sensor in detail.sensors:
             guard.add(c.BOARD_SENSOR, sensor.board, detail.number, sensor.location, "board")
             guard.add(c.BOARD_SENSOR, sensor.chip, detail.number, sensor.location, "chip")
+            guard.add(c.BOARD_SENSOR_OK, sensor.ok, detail.number, sensor.location)
     boards = [(detail.number, detail.chips) for detail in details if detail.chips]
     # Two boards or chips of one number would be series twice; then they are added one by one.
     unique = len({number for number, _ in boards}) == len(boards) and all(

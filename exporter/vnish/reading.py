@@ -56,20 +56,30 @@ class Chips:
 
 
 class Sensor(NamedTuple):
-    """A temperature sensor that measures: at which chip it sits, and what it says of board and chip."""
+    """A temperature sensor: at which chip it sits, and what it says of board and chip while it measures.
+
+    *ok* is ``False`` if it is in error, ``None`` if the firmware does not know.
+    """
 
     location: str
     board: float | None
     chip: float | None
+    ok: bool | None
 
 
 @dataclass(slots=True)
 class BoardDetail:
-    """What the firmware tells of a board in its own list, beside the summary."""
+    """What the firmware tells of a board in its own list, beside the summary.
+
+    *number* is empty for chips of which it is not told whose they are. *board* is what this list and the
+    summary both tell; the summary is believed first.
+    """
 
     number: str
     chips: Chips | None = None
     sensors: list[Sensor] = field(default_factory=list)
+    board: Board | None = None
+    chips_expected: float | None = None
 
 
 @dataclass(slots=True)
@@ -78,6 +88,7 @@ class Factory:
 
     psu_model: str | None = None
     psu_serial: str | None = None
+    hashrate: float | None = None
     boards: list[FactoryBoard] = field(default_factory=list)
 
 
@@ -93,10 +104,11 @@ class FactoryBoard:
 
 @dataclass(slots=True)
 class Board:
-    """One hashing board; *number* is the firmware's own, from 1."""
+    """One hashing board; *number* is the firmware's own, from 1. *failure* is why it failed, in its words."""
 
     number: str
     state: str | None = None
+    failure: str | None = None
     hashrate: float | None = None
     hashrate_nominal: float | None = None
     power: float | None = None
@@ -143,7 +155,10 @@ class Pool:
 
 @dataclass(slots=True)
 class Preset:
-    """The tuning preset in use, and the switcher that changes it."""
+    """The tuning preset in use, and the switcher that changes it between *top* and *bottom*.
+
+    *frequency* and *voltage* are what the owner has set for all boards, while no preset rules.
+    """
 
     name: str | None = None
     status: str | None = None
@@ -151,6 +166,12 @@ class Preset:
     switcher: bool | None = None
     decrease: float | None = None
     rise: float | None = None
+    top: str | None = None
+    top_power: float | None = None
+    bottom: str | None = None
+    bottom_power: float | None = None
+    frequency: float | None = None
+    voltage: float | None = None
 
 
 @dataclass(slots=True)
@@ -164,6 +185,7 @@ class MinerReading:
     state: str | None = None
     state_seconds: float | None = None
     failure_code: float | None = None
+    failure: str | None = None
     uptime: float | None = None
     throttle: float | None = None
     restarts: float | None = None
@@ -172,6 +194,8 @@ class MinerReading:
     locating: bool | None = None
     warranty: str | None = None
 
+    # The device prints every hashrate with its unit: none can be read in the unit of another algorithm.
+    hashrate_in_words: bool = False
     hashrate: float | None = None
     hashrate_average: float | None = None
     hashrate_nominal: float | None = None
@@ -193,6 +217,7 @@ class MinerReading:
     psu_temperatures: dict[str, float] = field(default_factory=dict)
 
     fan_count: float | None = None
+    fans_required: float | None = None
     fans: list[Fan] = field(default_factory=list)
     fan_duty: float | None = None
     cooling_mode: str | None = None

@@ -57,7 +57,9 @@ class VnishSource:
                 chips=chips,
                 chips_interval=chips_interval,
             ),
-            "simple": Simple(boards=boards, algorithm=algorithm),
+            "simple": Simple(
+                clock, boards=boards, chips=chips, chips_interval=chips_interval, algorithm=algorithm
+            ),
             "cgi": Cgi(clock, password=password, algorithm=algorithm, boards=boards, pools=pools),
         }
         self._candidates = list(self._dialects) if api == "auto" else [api]

@@ -81,6 +81,8 @@ async def test_every_catalogued_series_of_the_real_interface_is_on_some_scrape(t
     async with serve_site(tmp_path, [L9, L9_NEW, L7]) as site:
         await site.simulation.inject("l7", "failure")
         site.simulation.miners["l7"].miner.advance(30)
+        await site.simulation.inject("l9-new", "board_lost")
+        site.simulation.miners["l9-new"].miner.preset = False
         seen |= {name for name, _ in series(await site.get("/fleet"))}
         seen |= {name for name, _ in series(await site.get("/probe?target=l9"))}
         await site.simulation.inject("l9", "wrong_types")

@@ -177,7 +177,7 @@ async def test_nothing_is_ever_sent_but_gets_and_the_login(tmp_path: Path) -> No
                 "chains/factory-info",
             )
         ),
-        *("/summary", "/chains"),
+        *("/summary", "/chains", "/chips"),
         *("/cgi-bin/get_system_info.cgi", "/cgi-bin/get_miner_status.cgi"),
     }
 

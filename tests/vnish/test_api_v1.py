@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 from aioresponses import aioresponses
 
+from exporter import catalogue as c
 from exporter.address import Endpoint, Policy
 from exporter.errors import ProbeError, Reason
+from exporter.exposition import Page
 from exporter.http import Client, Outgoing
 from exporter.vnish.access import Access
 from exporter.vnish.api_v1 import ApiV1
+from exporter.vnish.metrics import samples
 from exporter.vnish.reading import MinerReading, Range
 from tests.conftest import FakeClock
 
@@ -119,12 +122,22 @@ STATUS: dict[str, Any] = {
     "reboot_required": True,
     "warranty": "active",
 }
-MODEL: dict[str, Any] = {"chain": {"num_chains": 3, "chips_per_chain": 110}}
+MODEL: dict[str, Any] = {
+    "chain": {"num_chains": 3, "chips_per_chain": 110},
+    "cooling": {"fan_min_count": {"min": 0, "max": 4, "default": 3}},
+}
 PERF: dict[str, Any] = {
     "current_preset": {"name": "3360", "pretty": "3360 watt ~ 17000 MH", "status": "tuned"},
-    "preset_switcher": {"enabled": True, "decrease_temp": 75, "rise_temp": 55},
+    "preset_switcher": {
+        "enabled": True,
+        "decrease_temp": 75,
+        "rise_temp": 55,
+        "top_preset": "3560",
+        "min_preset": "eco",
+    },
 }
 FACTORY: dict[str, Any] = {
+    "hr_stock": 16100.5,
     "psu_model": "APW17",
     "psu_serial": None,
     "chains": [{"id": 1, "board_model": "L9BB", "serial": "B1", "chip_bin": 2}],
@@ -237,7 +250,11 @@ async def test_every_field_in_base_units(dialect: ApiV1, outgoing: Outgoing) -> 
     assert reading.boards_expected == 3
     assert reading.preset
     assert (reading.preset.name, reading.preset.power, reading.preset.switcher) == ("3360", 3360, True)
+    assert (reading.preset.top, reading.preset.top_power) == ("3560", 3560)
+    assert (reading.preset.bottom, reading.preset.bottom_power) == ("eco", None)
+    assert reading.fans_required == 3
     assert reading.factory
+    assert reading.factory.hashrate == pytest.approx(16100.5e6)
     assert (reading.factory.psu_model, reading.factory.psu_serial) == ("APW17", None)
     [factory] = reading.factory.boards
     assert (factory.number, factory.model, factory.serial, factory.chip_bin) == ("1", "L9BB", "B1", "2")
@@ -387,6 +404,166 @@ async def test_without_info_and_summary_there_is_no_reading(
     with pytest.raises(ProbeError) as caught:
         await read(dialect, outgoing, info=info, summary=summary)
     assert caught.value.reason is reason
+
+
+@pytest.mark.parametrize(("name", "by_hand"), [("disabled", True), (None, True), ("3360", False)])
+async def test_what_the_owner_has_set_where_no_preset_rules(
+    dialect: ApiV1, outgoing: Outgoing, name: str | None, by_hand: bool
+) -> None:
+    perf = {"current_preset": {"name": name, "globals": {"volt": 1380, "freq": 675}}}
+    reading, _ = await read(dialect, outgoing, perf=perf)
+    assert reading.preset
+    told = (reading.preset.frequency, reading.preset.voltage)
+    assert told == ((675e6, pytest.approx(13.8)) if by_hand else (None, None))
+    assert reading.preset.power == (None if by_hand else 3360)
+
+
+@pytest.mark.parametrize("volt", [{"volt": 0, "freq": 0}, {}, None])
+async def test_what_nobody_has_set_is_absent(dialect: ApiV1, outgoing: Outgoing, volt: Any) -> None:
+    perf = {"current_preset": {"name": "disabled", "globals": volt}}
+    reading, _ = await read(dialect, outgoing, perf=perf)
+    assert reading.preset
+    assert (reading.preset.frequency, reading.preset.voltage) == (None, None)
+
+
+async def test_why_it_failed(dialect: ApiV1, outgoing: Outgoing) -> None:
+    summary = in_state("failure", 1, description="Failed to parse \x1bminer configuration" + "x" * 500)
+    summary["miner"]["chains"] = [{"id": 1, "status": {"state": "failure", "description": "chain break"}}]
+    reading, _ = await read(dialect, outgoing, summary=summary)
+    assert reading.failure
+    assert reading.failure.startswith("Failed to parse miner configurationxxx")
+    assert len(reading.failure) == 128
+    assert reading.boards
+    assert reading.boards[0].failure == "chain break"
+    page = Page()
+    samples(reading, page)
+    assert page.value(c.FAILURE_INFO, reading.failure) == 1
+    assert page.value(c.BOARD_FAILURE_INFO, "1", "chain break") == 1
+    failed = {**STATUS, "miner_state": "failure", "description": "no hash boards"}
+    reading, _ = await read(dialect, outgoing, summary={}, status=failed)
+    assert reading.failure == "no hash boards", "without a mining process"
+    reading, _ = await read(dialect, outgoing)
+    assert reading.failure is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "ping"),
+    [
+        ({"status": "offline", "accepted": 0}, None),
+        ({"status": "unknown", "accepted": 0}, None),
+        ({"status": "working", "accepted": 0}, None),
+        ({"status": "offline", "accepted": 7}, None),
+        ({"status": "offline", "accepted": 7, "ping": 19}, 0.019),
+        ({"status": "working", "accepted": 7}, 0.0),
+        ({"status": "active", "accepted": 0}, 0.0),
+    ],
+)
+async def test_a_ping_of_a_pool_never_connected_is_unknown(
+    dialect: ApiV1, outgoing: Outgoing, changed: dict[str, Any], ping: float | None
+) -> None:
+    pool = {"id": 1, "pool_type": "UserPool", "rejected": 0, "stale": 0, "ping": 0, "ls_diff": 0.0, **changed}
+    reading, _ = await read(dialect, outgoing, summary={"miner": {"pools": [pool]}})
+    assert reading.pools[0].ping == ping
+    assert reading.pools[0].last_share_difficulty is None, "before the first share"
+
+
+async def test_a_path_that_is_not_found_is_not_there(
+    dialect: ApiV1, outgoing: Outgoing, clock: FakeClock
+) -> None:
+    reading, _ = await read(dialect, outgoing, model=404, perf=404, factory=404)
+    assert reading.endpoints == {"info": True, "summary": True, "status": True}
+    clock.advance(61)
+    _, asked = await read(dialect, outgoing)
+    assert asked == ["summary", "status"], "kept for longer"
+
+
+BOARDS = [
+    {
+        "id": 1,
+        "freq": 1100.0,
+        "hr_nominal": 5666.7,
+        "hr_realtime": 5600.0,
+        "status": {"state": "mining", "failure_message": None},
+        "chips": [{"id": 1, "hr": 50.0, "temp": 60.0}],
+    }
+]
+
+
+async def read_boards(
+    source: ApiV1, outgoing: Outgoing, summary: Any, **answers: Any
+) -> tuple[Any, list[str]]:
+    client = Client(outgoing, Endpoint.parse("192.0.2.1"), Policy(None), outgoing.clock() + 5)
+    with aioresponses() as mocked:
+        for name, answer in {"info": INFO, "summary": summary, **answers}.items():
+            status = answer if isinstance(answer, int) else 200
+            mocked.get(f"{BASE}/{name}", payload=answer, status=status, repeat=True)
+        for name in ("status", "model", "perf-summary", "chains/factory-info", "chains", "boards", "chips"):
+            mocked.get(f"{BASE}/{name}", body=HTML, content_type="text/html", repeat=True)
+        reading = await source.read(client)
+    asked = [step.path.removeprefix("/api/v1/") for step in client.steps]
+    return reading, [name for name in asked if name in ("chains", "boards", "chips")]
+
+
+async def test_chains_that_are_not_found_do_not_end_the_search(outgoing: Outgoing, clock: FakeClock) -> None:
+    source = ApiV1(clock, Access(clock))
+    reading, asked = await read_boards(source, outgoing, SUMMARY, chains=404, boards=BOARDS)
+    assert asked == ["chains", "boards"]
+    assert reading.details[0].chips
+    assert "chains" not in reading.endpoints
+    _, asked = await read_boards(source, outgoing, SUMMARY, chains=404, boards=BOARDS)
+    assert asked == ["boards"]
+    # Gone from where they were: looked for anew, and then no more.
+    reading, asked = await read_boards(source, outgoing, SUMMARY, chains=404, boards=404)
+    assert (reading.details, asked) == ([], ["boards"])
+    _, asked = await read_boards(source, outgoing, SUMMARY, chains=404, boards=404, chips=404)
+    assert asked == ["chains", "boards", "chips"]
+    _, asked = await read_boards(source, outgoing, SUMMARY, chains=404, boards=BOARDS)
+    assert asked == []
+
+
+async def test_a_failure_of_chains_ends_the_search_for_this_time(
+    outgoing: Outgoing, clock: FakeClock
+) -> None:
+    source = ApiV1(clock, Access(clock))
+    reading, asked = await read_boards(source, outgoing, SUMMARY, chains=500, boards=BOARDS)
+    assert (asked, reading.endpoints["chains"]) == (["chains"], False)
+
+
+async def test_what_the_summary_does_not_tell_of_a_board_is_in_its_own_list(
+    outgoing: Outgoing, clock: FakeClock
+) -> None:
+    summary = copy.deepcopy(SUMMARY)
+    [chain] = summary["miner"]["chains"]
+    del chain["hashrate_ideal"], chain["frequency"]
+    chain["status"] = {"state": "stopped"}
+    listed = [{**BOARDS[0], "status": {"state": "failure", "failure_message": "chain break"}}]
+    reading, _ = await read_boards(ApiV1(clock, Access(clock)), outgoing, summary, chains=listed)
+    [board] = reading.boards
+    assert board.hashrate_nominal == pytest.approx(5666.7e6)
+    assert board.frequency == 1100e6
+    assert board.failure == "chain break"
+    assert board.hashrate == pytest.approx(5798.277e6), "the summary is believed first"
+    assert board.state == "stopped"
+    reading, _ = await read_boards(ApiV1(clock, Access(clock)), outgoing, SUMMARY, chains=listed)
+    assert reading.boards[0].frequency == 1125e6
+    assert reading.boards[0].failure is None, "it mines"
+
+
+@pytest.mark.parametrize("chips", [True, False])
+async def test_boards_of_a_summary_without_them(outgoing: Outgoing, clock: FakeClock, chips: bool) -> None:
+    summary = copy.deepcopy(SUMMARY)
+    del summary["miner"]["chains"], summary["miner"]["hr_realtime"], summary["miner"]["instant_hashrate"]
+    source = ApiV1(clock, Access(clock), chips=chips, chips_interval=600)
+    for _ in range(2):
+        reading, asked = await read_boards(source, outgoing, summary, chains=BOARDS)
+        assert asked == ["chains"], "never a frozen state of a board"
+        [board] = reading.boards
+        assert (board.number, board.state, board.frequency) == ("1", "mining", 1100e6)
+        assert board.hashrate_nominal == pytest.approx(5666.7e6)
+        assert reading.hashrate == board.hashrate == pytest.approx(5600e6)
+        assert bool(reading.details) is chips
+    reading, asked = await read_boards(source, outgoing, {"miner": None}, chains=BOARDS)
+    assert reading.boards is None
 
 
 async def test_a_white_label_is_a_vnish_miner(dialect: ApiV1, outgoing: Outgoing) -> None:

@@ -7,7 +7,7 @@ import pytest
 from exporter import catalogue as c
 from exporter.exposition import Page
 from exporter.vnish.metrics import samples
-from exporter.vnish.reading import Board, Identity, MinerReading, Pool, Range
+from exporter.vnish.reading import Board, Factory, Identity, MinerReading, Pool, Range
 
 
 def page(reading: MinerReading) -> tuple[Page, dict[str, int]]:
@@ -40,6 +40,26 @@ def test_a_thousandfold_unit_error_reaches_no_graph(algorithm: str, true_rate: f
     assert wrong.value(c.BOARD_HASHRATE, "1") is None
     assert dropped[c.HASHRATE.name] == 1
     assert dropped[c.BOARD_HASHRATE.name] == 1
+
+
+def test_a_rate_with_its_own_unit_is_not_held_against_the_algorithm() -> None:
+    told = miner(hashrate=1.5e14, boards=[Board("0", hashrate=5e13)], hashrate_in_words=True)
+    made, dropped = page(told)
+    assert made.value(c.HASHRATE) == 1.5e14
+    assert made.value(c.BOARD_HASHRATE, "0") == 5e13
+    assert dropped == {}
+    _, dropped = page(miner(hashrate=1.5e14))
+    assert dropped == {c.HASHRATE.name: 1}
+    _, dropped = page(miner(hashrate=1.5e18, hashrate_in_words=True))
+    assert dropped == {c.HASHRATE.name: 1}, "nothing on earth does that"
+
+
+@pytest.mark.parametrize(("rate", "true"), [(16e9, True), (16e6, False), (16e12, False), (0.0, None)])
+def test_what_the_factory_rated_is_held_to_the_algorithm(rate: float, true: bool | None) -> None:
+    made, dropped = page(miner(hashrate=17e9, factory=Factory(hashrate=rate)))
+    assert made.value(c.HASHRATE_FACTORY) == (rate if true else None)
+    assert dropped == ({c.HASHRATE_FACTORY.name: 1} if true is False else {})
+    assert made.value(c.HASHRATE) == 17e9
 
 
 def test_a_rate_far_above_nominal_is_dropped_alone() -> None:

@@ -168,11 +168,9 @@ PLACES = places(REAL)
 
 def changed(answers: Any, place: tuple[Any, ...], value: Any, *, remove: bool = False) -> None:
     parent = answers
-    for key in place[:-1]:
-        parent = parent[key] if isinstance(parent, dict | list) else None
-        if parent is None:
-            return
     try:
+        for key in place[:-1]:
+            parent = parent[key]
         if remove:
             del parent[place[-1]]
         else:
@@ -214,14 +212,51 @@ async def test_any_bytes(answers: dict[str, bytes]) -> None:
     await probe(answers)
 
 
-@given(summary=WILD, chains=WILD)
+L7 = SimMiner("m", HARDWARE["l7"], 7, "account.m")
+SIMPLE_SHAPES = {
+    "summary": {
+        "summary": {**simple.summary(L7), "chains": simple.chains(L7)},
+        "chains": [
+            {**chain, "chips": chips}
+            for chain, chips in zip(
+                simple.chains(L7), ([], simple.chips(L7)[:3], simple.chips(L7)[:2]), strict=True
+            )
+        ],
+        "chips": simple.chips(L7)[:3],
+    },
+    "chips": simple.chips(L7)[:3],
+    "chains": {"chains": simple.chains(L7)},
+    "status": simple.status(L7),
+}
+SIMPLE_PLACES = places(SIMPLE_SHAPES)
+
+
+@given(
+    mutations=st.lists(st.tuples(st.sampled_from(SIMPLE_PLACES), WILD, st.booleans()), min_size=1, max_size=6)
+)
+@settings(max_examples=250)
+async def test_any_mutation_of_the_simple_shape(mutations: list[Any]) -> None:
+    answers = copy.deepcopy(SIMPLE_SHAPES)
+    for place, value, remove in mutations:
+        changed(answers, place, value, remove=remove)
+    await probe({f"/{name}": json.dumps(answer).encode() for name, answer in answers.items()})
+
+
+OLD = {**{name: REAL[name] for name in ("info", "summary", "status")}, "chips": api_v1.chips(L7)}
+for _chain in OLD["chips"]["chains"]:
+    del _chain["chips"][4:]
+OLD_PLACES = places(OLD["chips"], ("chips",))
+
+
+@given(
+    mutations=st.lists(st.tuples(st.sampled_from(OLD_PLACES), WILD, st.booleans()), min_size=1, max_size=6)
+)
 @settings(max_examples=100)
-async def test_any_simple_shape(summary: Any, chains: Any) -> None:
-    miner = SimMiner("m", HARDWARE["l7"], 7, "account.m")
-    body = simple.summary(miner)
-    body["summary"]["temperature"] = summary
-    body["chains"] = chains
-    await probe({"/summary": json.dumps(body).encode(), "/chains": json.dumps(chains).encode()})
+async def test_any_mutation_of_the_deprecated_chips(mutations: list[Any]) -> None:
+    answers = copy.deepcopy(OLD)
+    for place, value, remove in mutations:
+        changed(answers, place, value, remove=remove)
+    await probe(encoded(answers))
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,16 @@ import pytest
 from aiohttp import web
 from aioresponses import aioresponses
 
+from exporter import catalogue as c
 from exporter.address import Endpoint, Policy
 from exporter.errors import ProbeError, Reason
+from exporter.exposition import Page
 from exporter.http import Client, Outgoing
+from exporter.simulator import simple
 from exporter.simulator.hosts import MinerHost
 from exporter.simulator.simulation import MinerSpec, Simulation
+from exporter.vnish.details import MAX_CHIPS, MAX_CHIPS_OF_MINER
+from exporter.vnish.metrics import samples
 from exporter.vnish.reading import MinerReading, Range
 from exporter.vnish.source import VnishSource
 from tests.conftest import L9, L9_NEW, SIMPLE, FakeClock
@@ -158,7 +163,7 @@ async def test_a_given_interface_is_the_only_one_tried(outgoing: Outgoing, clock
 async def read_simple(outgoing: Outgoing, clock: FakeClock, **answers: Any) -> MinerReading:
     one = Client(outgoing, Endpoint.parse("192.0.2.1"), Policy(None), outgoing.clock() + 5)
     with aioresponses() as mocked:
-        for name in ("summary", "chains", "status"):
+        for name in ("summary", "chains", "chips", "status"):
             if name in answers:
                 mocked.get(f"http://192.0.2.1/{name}", payload=answers[name])
             else:
@@ -213,6 +218,183 @@ async def test_the_simple_shape_flat_with_a_plain_temperature(outgoing: Outgoing
     assert reading.boards[0].hashrate is None
     assert reading.boards[0].state == "on fire"
     assert reading.unexpected == {"chains[].hashrate": 1, "chains[].status": 1}
+
+
+CHIPS = [
+    {"id": 1, "hashrate": "1.2 TH/s", "temperature": 75, "status": "active"},
+    {"id": 2, "hashrate": "0 TH/s", "temperature": 0, "status": "failed"},
+]
+DOCUMENTED = {"hashrate": "150 TH/s", "temperature": 75, "power": 3400, "uptime": 86400, "status": "mining"}
+CHAIN = {"id": 0, "chips": 2, "hashrate": "50 TH/s", "temperature": 75, "status": "healthy"}
+NESTED = {**CHAIN, "chips": CHIPS}
+
+
+@pytest.mark.parametrize(
+    ("answers", "board", "asked"),
+    [
+        ({"summary": {"summary": DOCUMENTED, "chips": CHIPS, "chains": [CHAIN]}}, "", "summary"),
+        ({"summary": {**DOCUMENTED, "chips": CHIPS, "chains": [CHAIN]}}, "", "summary"),
+        ({"summary": {"summary": {**DOCUMENTED, "chips": CHIPS, "chains": [CHAIN]}}}, "", "summary"),
+        ({"summary": {"summary": DOCUMENTED, "chains": [NESTED]}}, "0", "summary"),
+        ({"summary": {"summary": {**DOCUMENTED, "chains": [NESTED]}}}, "0", "summary"),
+        (
+            {"summary": {"summary": {**DOCUMENTED, "chains": [CHAIN], "chips": 2}}, "chips": CHIPS},
+            "",
+            "summary chips",
+        ),
+        (
+            {"summary": {"summary": DOCUMENTED}, "chips": CHIPS, "chains": [CHAIN]},
+            "",
+            "summary chains chips",
+        ),
+        (
+            {"summary": DOCUMENTED, "chips": {"chips": CHIPS}, "chains": {"chains": [CHAIN]}},
+            "",
+            "summary chains chips",
+        ),
+        ({"summary": DOCUMENTED, "chains": [NESTED]}, "0", "summary chains"),
+    ],
+)
+async def test_the_simple_shape_in_each_of_its_forms(
+    outgoing: Outgoing, clock: FakeClock, answers: dict[str, Any], board: str, asked: str
+) -> None:
+    one = Client(outgoing, Endpoint.parse("192.0.2.1"), Policy(None), outgoing.clock() + 5)
+    source = VnishSource(clock, api="simple", algorithm="scrypt")
+    with aioresponses() as mocked:
+        for name in ("summary", "chains", "chips", "status"):
+            status = 200 if name in answers else 404
+            mocked.get(f"http://192.0.2.1/{name}", payload=answers.get(name), status=status, repeat=True)
+        for _ in range(2):
+            one.steps.clear()
+            reading = await source.read(one)
+            assert [step.path.removeprefix("/") for step in one.steps] == asked.split()
+            page = page_of(reading)
+            assert page.value(c.HASHRATE) == 150e12, "a figure with its unit is no mistake of the unit"
+            assert page.value(c.POWER) == 3400
+            assert page.value(c.BOARDS) == 1
+            assert page.value(c.BOARD_HASHRATE, "0") == 50e12
+            assert page.value(c.BOARD_STATE, "0", "mining") == 1
+            assert page.value(c.CHIP_HASHRATE, board, "1") == 1.2e12
+            assert page.value(c.CHIP_HASHRATE, board, "2") == 0
+            assert page.value(c.CHIP_TEMPERATURE, board, "1") == 75
+            assert page.value(c.CHIP_TEMPERATURE, board, "2") is None, "0 is no reading"
+            assert page.value(c.CHIP_GRADE, board, "1", "grey") == 1
+            assert page.value(c.CHIP_GRADE, board, "2", "red") == 1
+            if board:
+                assert page.value(c.BOARD_CHIPS, "0", "red") == 1
+                assert page.value(c.BOARD_CHIPS, "0", "grey") == 1
+            else:
+                assert page.value(c.BOARD_CHIPS_EXPECTED, "0") == 2
+
+
+def page_of(reading: MinerReading) -> Page:
+    page = Page()
+    assert samples(reading, page) == {}
+    assert reading.unexpected == {}
+    return page
+
+
+@pytest.mark.parametrize("form", simple.FORMS)
+async def test_every_form_is_read_back_exactly(outgoing: Outgoing, clock: FakeClock, form: str) -> None:
+    async with Simulation([MinerSpec("m", "l7", form)]) as simulation:
+        host = simulation.miners["m"]
+        source = VnishSource(clock, algorithm="scrypt")
+        reading = await source.read(client(outgoing, host))
+        page, miner = page_of(reading), host.miner
+        assert page.value(c.HASHRATE) == pytest.approx(miner.rate() * 1e6, rel=1e-2)
+        assert page.value(c.BOARDS) == 3
+        chips = page.family(c.CHIP_HASHRATE) or dict(page.families())[c.CHIP_HASHRATE]
+        assert len(chips) == 3 * 120
+        assert {board for board, _ in chips} == ({"0", "1", "2"} if form == "simple-nested" else {""})
+        assert sum(chips.values()) == pytest.approx(miner.rate() * 1e6, rel=0.05)
+        paths(host)
+        await source.read(client(outgoing, host))
+        # What is not there is not asked for again, and nothing that the first answer has.
+        asked = set(paths(host))
+        assert asked == {path for path in simple.FORMS[form] if path != "/status"}
+
+
+async def test_simple_chips_without_boards(outgoing: Outgoing, clock: FakeClock) -> None:
+    async with Simulation([MinerSpec("m", "l7", "simple-nested")]) as simulation:
+        host = simulation.miners["m"]
+        source = VnishSource(clock, api="simple", boards=False)
+        reading = await source.read(client(outgoing, host))
+        assert reading.boards is None
+        assert [detail.number for detail in reading.details] == ["0", "1", "2"]
+        assert paths(host) == ["/summary", "/chips", "/chains"]
+        none = await VnishSource(clock, api="simple", boards=False, chips=False).read(client(outgoing, host))
+        assert none.details == []
+        assert paths(host) == ["/summary"]
+
+
+async def test_simple_chips_have_a_slower_rhythm_if_asked_to(outgoing: Outgoing, clock: FakeClock) -> None:
+    async with Simulation([MinerSpec("m", "l7", "simple")]) as simulation:
+        host = simulation.miners["m"]
+        source = VnishSource(clock, api="simple", chips_interval=120)
+        first = await source.read(client(outgoing, host))
+        clock.advance(60)
+        second = await source.read(client(outgoing, host))
+        assert paths(host).count("/chips") == 1
+        assert second.details is first.details
+        assert (first.details_age, second.details_age) == (0.0, 60.0)
+        clock.advance(61)
+        await source.read(client(outgoing, host))
+        assert paths(host).count("/chips") == 1
+
+
+async def test_a_part_that_fails_for_once_is_asked_for_again(outgoing: Outgoing, clock: FakeClock) -> None:
+    one = Client(outgoing, Endpoint.parse("192.0.2.1"), Policy(None), outgoing.clock() + 5)
+    source = VnishSource(clock, api="simple", chips_interval=120)
+    with aioresponses() as mocked:
+        mocked.get("http://192.0.2.1/summary", payload={"summary": DOCUMENTED}, repeat=True)
+        mocked.get("http://192.0.2.1/chains", body='[{"id": 0, "chi')
+        mocked.get("http://192.0.2.1/chips", status=500)
+        reading = await source.read(one)
+        assert (reading.endpoints["chains"], reading.endpoints["chips"]) == (False, False)
+        assert (reading.boards, reading.details) == (None, [])
+        mocked.get("http://192.0.2.1/chains", payload=[CHAIN])
+        mocked.get("http://192.0.2.1/chips", payload=CHIPS)
+        reading = await source.read(one)
+        assert reading.boards
+        assert reading.details
+
+
+async def test_more_simple_chips_than_any_miner_has_are_left_out(
+    outgoing: Outgoing, clock: FakeClock
+) -> None:
+    many = [{"id": number} for number in range(MAX_CHIPS_OF_MINER + 1)]
+    reading = await read_simple(outgoing, clock, summary={"summary": DOCUMENTED, "chips": many, "chains": []})
+    [loose] = reading.details
+    assert loose.chips
+    assert len(loose.chips.numbers) == MAX_CHIPS_OF_MINER
+    chains = [{"id": number, "chips": many[: MAX_CHIPS + 1]} for number in range(8)]
+    reading = await read_simple(outgoing, clock, summary={"summary": DOCUMENTED, "chains": chains})
+    counts = [len(detail.chips.numbers) for detail in reading.details if detail.chips]
+    assert counts == [MAX_CHIPS] * 4
+
+
+@pytest.mark.parametrize("wrong", [None, "fast", 26, True, [], {}, "1.2"])
+async def test_one_wrong_simple_chip_costs_that_figure_alone(
+    outgoing: Outgoing, clock: FakeClock, wrong: Any
+) -> None:
+    chips = [{**CHIPS[0], "hashrate": wrong, "status": wrong}, 7, CHIPS[1]]
+    reading = await read_simple(
+        outgoing, clock, summary={"summary": DOCUMENTED, "chips": chips, "chains": []}
+    )
+    page = Page()
+    samples(reading, page)
+    assert page.value(c.CHIP_HASHRATE, "", "1") is None
+    assert page.value(c.CHIP_GRADE, "", "1", "grey") is None
+    assert page.value(c.CHIP_TEMPERATURE, "", "1") == 75
+    assert page.value(c.CHIP_GRADE, "", "2", "red") == 1
+    assert reading.unexpected["chips[].hashrate"] == (0 if wrong is None else 1)
+
+
+async def test_a_simple_miner_that_is_stopped_may_have_no_hashrate(
+    outgoing: Outgoing, clock: FakeClock
+) -> None:
+    reading = await read_simple(outgoing, clock, summary={"summary": {"status": "idle", "hashrate": None}})
+    assert (reading.state, reading.hashrate) == ("stopped", None)
 
 
 @pytest.mark.parametrize("summary", [[], {"summary": []}, {"hashrate": 150}, {"miner": None}, "x"])

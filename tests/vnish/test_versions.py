@@ -115,6 +115,11 @@ async def test_what_a_version_does_not_send_is_no_series(
             c.RESTARTS,
             c.THROTTLE,
             c.PRESET_INFO,
+            c.PRESET_SWITCHER_INFO,
+            c.PRESET_TOP_POWER,
+            c.FANS_REQUIRED,
+            c.HASHRATE_FACTORY,
+            c.BOARD_SENSOR_OK,
         }
         if version == "1.3.4":
             assert later <= exported
@@ -171,6 +176,44 @@ async def test_only_sensors_that_measure_are_readings(outgoing: Outgoing, clock:
         sensors = page.family(c.BOARD_SENSOR)
         assert {place for _, _, place in sensors} == {"board", "chip"}
         assert len(sensors) == 3 * 2 * 2, "three boards, two sensors that measure of three, two places"
+        assert set(page.family(c.BOARD_SENSOR_OK).values()) == {1.0}
+
+
+async def test_a_lost_boards_sensors_are_in_error_and_it_says_why(
+    outgoing: Outgoing, clock: FakeClock
+) -> None:
+    for version in ("1.2.0-rc5", "1.2.7", "1.3.4"):
+        async with Simulation([MinerSpec("m", "l9", version)]) as simulation:
+            await simulation.inject("m", "board_lost")
+            page = page_of(await read(outgoing, clock, simulation.miners["m"]))
+            broken = {board for (board, _), ok in page.family(c.BOARD_SENSOR_OK).items() if not ok}
+            assert broken == {"2"}
+            assert {board for board, _, _ in page.family(c.BOARD_SENSOR)} == {"1", "3"}
+            assert page.family(c.BOARD_FAILURE_INFO) == {("2", "chain#2 failed to init pic controller"): 1.0}
+
+
+async def test_the_sensors_and_the_size_of_a_board_of_early_builds(
+    outgoing: Outgoing, clock: FakeClock
+) -> None:
+    for version in ("1.2.0-beta10", "1.2.0-rc3", "1.2.0-rc5"):
+        async with Simulation([MinerSpec("m", "s19jpro", version)]) as simulation:
+            host = simulation.miners["m"]
+            page = page_of(await read(outgoing, clock, host))
+            assert page.value(c.BOARD_CHIPS_EXPECTED, "2") == 126
+            celsius = round(host.miner.boards[1].celsius)
+            assert page.value(c.BOARD_SENSOR, "2", "63", "chip") == celsius
+            assert page.value(c.BOARD_SENSOR, "2", "63", "board") == celsius - 12
+            assert page.value(c.BOARD_SENSOR_OK, "2", "126") == 1
+
+
+async def test_a_stopped_miners_boards_keep_their_rating(outgoing: Outgoing, clock: FakeClock) -> None:
+    async with Simulation([MinerSpec("m", "l9", "1.3.4")]) as simulation:
+        host = simulation.miners["m"]
+        await simulation.inject("m", "paused")
+        host.miner.advance(host.miner.now + 5)
+        page = page_of(await read(outgoing, clock, host))
+        assert page.value(c.STATE, "stopped") == 1
+        assert page.value(c.BOARD_HASHRATE_NOMINAL, "1") == pytest.approx(17e9 / 3, rel=1e-4)
 
 
 async def test_an_l3_plus_speaks_cgi_and_counts_in_megahashes(outgoing: Outgoing, clock: FakeClock) -> None:
