@@ -302,7 +302,7 @@ class Fleet:
                 deadline,
                 retries=fleet.retries,
                 max_bytes=fleet.max_response_bytes,
-                before_request=budget.spend,
+                allowance=budget,
             )
 
         return Reader(

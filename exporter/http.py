@@ -17,7 +17,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Protocol
 
 import aiohttp
 from yarl import URL
@@ -29,6 +30,8 @@ from exporter.fields import decode
 DEFAULT_MAX_BYTES = 4 * 1024 * 1024
 _RETRY_BASE_SECONDS = 0.2
 _RESOLVED_FOR_SECONDS = 60.0
+# An address that swallows packets is given this long, or its share of the time, if there is another to try.
+_CONNECT_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,26 @@ class Step:
     problem: str = ""
 
 
+class Allowance(Protocol):
+    """How many requests a target may be sent."""
+
+    def check(self) -> None:
+        """Whether a request may be sent now.
+
+        Raises:
+            ProbeError: it may not.
+        """
+        ...
+
+    def spend(self) -> None:
+        """Count a request that is about to be sent.
+
+        Raises:
+            ProbeError: it must not be sent.
+        """
+        ...
+
+
 class Outgoing:
     """The exporter's one client session and its cache of resolved names."""
 
@@ -84,6 +107,10 @@ class Outgoing:
         The number of connections is not limited here: each target has at most one request under way, and a
         shared limit would let hanging miners starve the others.
         """
+        # Where a request is really written: the library sends a GET again, without telling, when a connection
+        # it kept turns out to be dead.
+        trace = aiohttp.TraceConfig()
+        trace.on_request_headers_sent.append(_spend)
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, limit_per_host=2, keepalive_timeout=75),
             timeout=aiohttp.ClientTimeout(total=None),
@@ -92,6 +119,7 @@ class Outgoing:
             headers={"User-Agent": "minefleet-exporter", "Accept": "application/json"},
             max_line_size=8190,
             max_field_size=8190,
+            trace_configs=[trace],
         )
 
     async def addresses(self, host: str) -> list[Address]:
@@ -114,8 +142,25 @@ class Outgoing:
             raise ProbeError(Reason.CONNECTION, "the host name does not resolve")
         if len(self._resolved) >= 10_000:
             self._resolved.clear()
+        if cached and cached[1][0] in found:
+            # The one that answered last, or the resolver's first.
+            found.sort(key=lambda address: address != cached[1][0])
         self._resolved[host] = (self.clock() + _RESOLVED_FOR_SECONDS, found)
         return found
+
+    def prefer(self, host: str, address: Address) -> None:
+        """Try *address* first from now on: another address of *host* could not be connected to."""
+        cached = self._resolved.get(host)
+        if cached and address in cached[1]:
+            cached[1].sort(key=lambda other: other != address)
+
+
+async def _spend(
+    _session: aiohttp.ClientSession, context: SimpleNamespace, _: aiohttp.TraceRequestHeadersSentParams
+) -> None:
+    allowance = context.trace_request_ctx
+    if allowance is not None:
+        allowance.spend()
 
 
 async def _lookup(host: str) -> list[str]:
@@ -151,7 +196,8 @@ def tls_settings(*, ca_file: str | None, fingerprint: str | None) -> Tls:
 class Client:
     """Requests to one endpoint during one probe, until its deadline.
 
-    ``deadline`` is on the clock of *outgoing*. ``steps`` records every request for the debug page.
+    ``deadline`` is on the clock of *outgoing*; :meth:`extend` moves it. ``steps`` records every request for
+    the debug page. *allowance* is asked before every request, and counts every one that is sent.
     """
 
     def __init__(
@@ -164,7 +210,7 @@ class Client:
         retries: int = 0,
         max_bytes: int = DEFAULT_MAX_BYTES,
         tls: Tls = True,
-        before_request: Callable[[], None] | None = None,
+        allowance: Allowance | None = None,
     ) -> None:
         self._outgoing = outgoing
         self.endpoint = endpoint
@@ -172,8 +218,9 @@ class Client:
         self._retries = retries
         self._max_bytes = max_bytes
         self._tls = tls
-        self._before_request = before_request
+        self._allowance = allowance
         self.deadline = deadline
+        self._running: asyncio.Timeout | None = None
         self.steps: list[Step] = []
         self._address: Address | None = None
         # Whether the last answer asked for HTTP Digest, as old firmware does.
@@ -183,6 +230,17 @@ class Client:
     def seconds_left(self) -> float:
         """Seconds until the deadline; negative when it is over."""
         return self.deadline - self._outgoing.clock()
+
+    def extend(self, deadline: float) -> None:
+        """Move the deadline to *deadline* if that is later, for the request under way too."""
+        if deadline <= self.deadline:
+            return
+        self.deadline = deadline
+        if self._running is not None and not self._running.expired():
+            self._running.reschedule(self._loop_deadline())
+
+    def _loop_deadline(self) -> float:
+        return asyncio.get_running_loop().time() + max(0.0, self.seconds_left)
 
     async def get_json(
         self,
@@ -258,37 +316,60 @@ class Client:
         query: Mapping[str, str] | None,
         shown: str,
     ) -> Answer:
-        step = Step(method, shown)
-        self.steps.append(step)
         clock = self._outgoing.clock
         started = clock()
+        step = self._step(method, shown)
         try:
-            async with asyncio.timeout(max(0.0, self.seconds_left)):
-                if self._address is None:
-                    self._address = await self.permitted()
-                if self._before_request:
-                    self._before_request()
-                return await self._exchange(
-                    method, path, headers, json, middlewares, query, self._address, step
-                )
+            async with asyncio.timeout_at(self._loop_deadline()) as self._running:
+                if self._allowance:
+                    self._allowance.check()
+                addresses = [self._address] if self._address else await self.permitted()
+                for index, address in enumerate(addresses):
+                    left = len(addresses) - index - 1
+                    try:
+                        answer = await self._exchange(
+                            method, path, headers, json, middlewares, query, address, step, left
+                        )
+                    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+                        # Nothing was sent. Another address is another way to the same target, but who cannot
+                        # prove his name at one is not asked at the next.
+                        if left == 0 or isinstance(error, aiohttp.ClientSSLError):
+                            raise
+                        step.problem = f"{address}: {_network_words(error)}; the next address is tried"
+                        step.seconds = clock() - started
+                        started = clock()
+                        step = self._step(method, shown)
+                    else:
+                        if index:
+                            self._outgoing.prefer(self.endpoint.host, address)
+                        self._address = address
+                        return answer
+                raise AssertionError("unreachable: the last address answers or raises")
         except TimeoutError:
             raise ProbeError(Reason.TIMEOUT, f"{shown}: no complete answer before the deadline") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
+            self._address = None
             raise ProbeError(Reason.CONNECTION, f"{shown}: {_network_words(error)}") from None
         finally:
+            self._running = None
             step.seconds = clock() - started
 
-    async def permitted(self) -> Address:
-        """The address of the endpoint that may be connected to.
+    def _step(self, method: str, shown: str) -> Step:
+        step = Step(method, shown)
+        self.steps.append(step)
+        return step
+
+    async def permitted(self) -> list[Address]:
+        """The addresses of the endpoint that may be connected to, in the order to try them.
 
         Raises:
             ProbeError: ``refused`` if it has none inside the policy, ``connection`` if it has none at all.
         """
         found = await self._outgoing.addresses(self.endpoint.host)
-        for address in found:
-            if self._policy.allows(address):
-                return address
-        raise ProbeError(Reason.REFUSED, f"address {found[0]} is outside the allowed networks")
+        allowed = [address for address in found if self._policy.allows(address)]
+        if not allowed:
+            raise ProbeError(Reason.REFUSED, f"address {found[0]} is outside the allowed networks")
+        return allowed
 
     async def _exchange(
         self,
@@ -300,6 +381,7 @@ class Client:
         query: Mapping[str, str] | None,
         address: Address,
         step: Step,
+        others: int,
     ) -> Answer:
         endpoint = self.endpoint
         started = self._outgoing.clock()
@@ -311,6 +393,7 @@ class Client:
         if endpoint.address is None:
             sent["Host"] = f"{endpoint.host}:{endpoint.port}"
             hostname = endpoint.host if endpoint.scheme == "https" else None
+        connect_seconds = min(_CONNECT_SECONDS, self.seconds_left / (others + 1)) if others else None
         async with self._outgoing.session.request(
             method,
             url,
@@ -320,6 +403,8 @@ class Client:
             ssl=self._tls,
             server_hostname=hostname,
             middlewares=middlewares,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds),
+            trace_request_ctx=self._allowance,
         ) as response:
             step.status = response.status
             self.digest_wanted = any(

@@ -89,10 +89,19 @@ class Look(Generic[R]):
         return self.reading is not None
 
 
-@dataclass(slots=True)
 class _Flight(Generic[R]):
-    task: asyncio.Task[Look[R]]
-    waiters: int = 0
+    """A look under way, and how long it may take: as long as the most patient of those who wait."""
+
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline
+        self.waiters = 0
+        self.task: asyncio.Task[Look[R]]
+        self.client: Client | None = None
+
+    def extend(self, deadline: float) -> None:
+        self.deadline = max(self.deadline, deadline)
+        if self.client is not None:
+            self.client.extend(self.deadline)
 
 
 class Reader(Generic[R]):
@@ -142,8 +151,9 @@ class Reader(Generic[R]):
     async def look(self, deadline: float) -> Look[R]:
         """Look at the target, or join a look under way, until *deadline* on the monotonic clock.
 
-        A caller that is cancelled leaves the others their reading; when nobody waits any more, the request
-        is dropped, and the breaker hears nothing of it.
+        A look that is joined may take as long as the most patient of its callers waits. A caller that is
+        cancelled leaves the others their reading; when nobody waits any more, the request is dropped, and
+        the breaker hears nothing of it.
         """
         if self.last is not None and self._clock() - self.last.at < (
             self._reuse_seconds if self.last.up else self._reuse_failure_seconds
@@ -151,17 +161,18 @@ class Reader(Generic[R]):
             return self.last
         flight = self._flight
         if flight is None:
-            end = max(deadline, self._clock() + self._least_seconds)
-            flight = self._flight = _Flight(asyncio.create_task(self._take_off(end)))
-            if end == deadline:
-                # Its own deadline ends it; waiting with a second timeout would race with that one.
-                deadline = float("inf")
+            flight = self._flight = _Flight(max(deadline, self._clock() + self._least_seconds))
+            flight.task = asyncio.create_task(self._take_off(flight))
+        else:
+            flight.extend(deadline)
         flight.waiters += 1
         try:
-            limit = None if deadline == float("inf") else max(0.0, deadline - self._clock())
-            async with asyncio.timeout(limit):
-                return await asyncio.shield(flight.task)
-        except TimeoutError:
+            await asyncio.wait({flight.task}, timeout=max(0.0, deadline - self._clock()))
+            if not flight.task.done() and flight.deadline <= deadline:
+                # It ends now by its own deadline, and says better than we where it stood.
+                await asyncio.wait({flight.task})
+            if flight.task.done():
+                return flight.task.result()
             problem = ProbeError(Reason.TIMEOUT, "the reading under way takes longer than this scrape waits")
             return Look(self._clock(), error=problem)
         except asyncio.CancelledError:
@@ -174,11 +185,11 @@ class Reader(Generic[R]):
         finally:
             flight.waiters -= 1
 
-    async def _take_off(self, deadline: float) -> Look[R]:
+    async def _take_off(self, flight: _Flight[R]) -> Look[R]:
         try:
-            look = await self._ask(deadline)
+            look = await self._ask(flight)
         finally:
-            if self._flight is not None and self._flight.task is asyncio.current_task():
+            if self._flight is flight:
                 self._flight = None
         if look.error is None or look.error.reason not in NOT_ASKED:
             self.last = look
@@ -187,7 +198,7 @@ class Reader(Generic[R]):
         self._report(look)
         return look
 
-    async def _ask(self, deadline: float) -> Look[R]:
+    async def _ask(self, flight: _Flight[R]) -> Look[R]:
         started = self._clock()
         permit = self.breaker.admit()
         if permit is None:
@@ -195,7 +206,7 @@ class Reader(Generic[R]):
                 Reason.CIRCUIT_OPEN, f"not asked; next trial in {self.breaker.seconds_left:.0f} s"
             )
             return Look(started, error=problem)
-        client = self.open_client(deadline)
+        client = flight.client = self.open_client(flight.deadline)
         look: Look[R] = Look(started, steps=client.steps)
         try:
             look.reading = await self._read(client)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import ipaddress
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -17,7 +18,9 @@ from hypothesis import strategies as st
 
 from exporter.address import Endpoint, Policy, address_of
 from exporter.errors import ProbeError, Reason
-from exporter.http import Client, Outgoing, tls_settings
+from exporter.http import Allowance, Client, Outgoing, tls_settings
+from exporter.pools.budget import Budget
+from tests.conftest import FakeClock
 
 LOOPBACK = Policy((ipaddress.ip_network("127.0.0.0/8"),))
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -50,9 +53,12 @@ def client(
     seconds: float = 30,
     retries: int = 0,
     max_bytes: int = 1 << 20,
+    allowance: Allowance | None = None,
 ) -> Client:
     deadline = outgoing.clock() + seconds
-    return Client(outgoing, endpoint, policy, deadline, retries=retries, max_bytes=max_bytes)
+    return Client(
+        outgoing, endpoint, policy, deadline, retries=retries, max_bytes=max_bytes, allowance=allowance
+    )
 
 
 async def refusal(one: Client, path: str = "/x") -> ProbeError:
@@ -267,6 +273,192 @@ async def test_a_name_is_judged_by_where_it_leads_and_pinned_there(serve: Serve)
         error = await refusal(client(outgoing, Endpoint("http", "nowhere.test", endpoint.port)))
         assert error.reason is Reason.CONNECTION
     assert len(hosts) == 2
+
+
+class Kept:
+    """A server that keeps every connection open, and closes it at its second request instead of answering."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            for body in (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", b""):
+                await reader.readuntil(b"\r\n\r\n")
+                self.requests += 1
+                writer.write(body)
+        except asyncio.IncompleteReadError:
+            pass
+        finally:
+            writer.close()
+
+
+async def test_requests_that_the_library_sends_again_are_counted(
+    outgoing: Outgoing, clock: FakeClock
+) -> None:
+    kept, budget = Kept(), Budget(10_000, clock)
+    server = await asyncio.start_server(kept, "127.0.0.1", 0)
+    async with server:
+        endpoint = Endpoint("http", "127.0.0.1", server.sockets[0].getsockname()[1])
+        for _ in range(100):
+            assert await client(outgoing, endpoint, allowance=budget).get_json("/x") == {}
+        assert kept.requests == 199
+        assert budget.spent == kept.requests
+        assert budget.remaining == 1000 - kept.requests
+
+
+async def test_a_budget_ends_what_the_library_would_send_again(outgoing: Outgoing, clock: FakeClock) -> None:
+    kept, budget = Kept(), Budget(2, clock)
+    server = await asyncio.start_server(kept, "127.0.0.1", 0)
+    async with server:
+        endpoint = Endpoint("http", "127.0.0.1", server.sockets[0].getsockname()[1])
+        await client(outgoing, endpoint, allowance=budget).get_json("/x")
+        one = client(outgoing, endpoint, allowance=budget, retries=3)
+        assert (await refusal(one)).reason is Reason.BUDGET_SPENT
+        assert len(one.steps) == 1
+        one = client(outgoing, endpoint, allowance=budget)
+        assert (await refusal(one)).reason is Reason.BUDGET_SPENT
+        assert kept.requests == budget.spent == 2
+
+
+async def test_what_found_no_connection_was_not_sent(outgoing: Outgoing, clock: FakeClock) -> None:
+    budget = Budget(10, clock)
+    one = client(outgoing, Endpoint("http", "127.0.0.1", closed_port()), allowance=budget, retries=1)
+    assert (await refusal(one)).reason is Reason.CONNECTION
+    assert len(one.steps) == 2
+    assert budget.spent == 0
+
+
+def closed_port() -> int:
+    """A loopback port where nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+class Names:
+    """A resolver that answers as told and counts."""
+
+    def __init__(self, **found: list[str]) -> None:
+        self.found = {f"{name}.test": addresses for name, addresses in found.items()}
+        self.asked = 0
+
+    async def __call__(self, host: str) -> list[str]:
+        self.asked += 1
+        return list(self.found[host])
+
+
+async def test_the_next_address_of_a_name_is_tried_when_one_refuses(serve: Serve, clock: FakeClock) -> None:
+    asked = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(await request.text())
+        return web.json_response({})
+
+    here = await serve(answer)
+    # Nobody listens at the first and the third, and the second must not be connected to.
+    names = Names(dual=["127.0.0.3", "203.0.113.7", "127.0.0.2", "127.0.0.1"])
+    async with Outgoing.open_session() as session:
+        outgoing = Outgoing(session, lookup=names)
+        endpoint, budget = Endpoint("http", "dual.test", here.port), Budget(10, clock)
+        one = client(outgoing, endpoint, allowance=budget)
+        answered = await one.request("POST", "/x", json={"pw": 1})
+        assert answered.status == 200
+        assert asked == ['{"pw": 1}']
+        assert [step.problem for step in one.steps] == [
+            "127.0.0.3: Connection refused; the next address is tried",
+            "127.0.0.2: Connection refused; the next address is tried",
+            "",
+        ]
+        assert one.steps[2].status == 200
+        assert budget.spent == 1
+        # Who answered is asked first from then on, by this client and by the next.
+        await one.get_json("/x")
+        assert len(one.steps) == 4
+        one = client(outgoing, endpoint)
+        await one.get_json("/x")
+        assert len(one.steps) == 1
+        assert names.asked == 1
+
+
+async def test_when_every_address_refuses_the_last_one_says_why(clock: FakeClock) -> None:
+    async with Outgoing.open_session() as session:
+        outgoing = Outgoing(session, lookup=Names(gone=["127.0.0.2", "127.0.0.1"]))
+        one = client(outgoing, Endpoint("http", "gone.test", closed_port()), retries=1)
+        error = await refusal(one)
+        assert error.reason is Reason.CONNECTION
+        assert error.detail == "/x: Connection refused"
+        # The second attempt tries both again.
+        assert len(one.steps) == 4
+
+
+async def test_an_address_that_swallows_what_is_sent_leaves_the_next_its_time(serve: Serve) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({})
+
+    here = await serve(answer)
+    with socket.socket() as deaf, socket.socket() as filler:
+        # Its queue is full, so the kernel drops whoever knocks.
+        deaf.bind(("127.0.0.2", here.port))
+        deaf.listen(0)
+        filler.connect(deaf.getsockname())
+        async with Outgoing.open_session() as session:
+            outgoing = Outgoing(session, lookup=Names(half=["127.0.0.2", "127.0.0.1"]))
+            one = client(outgoing, Endpoint("http", "half.test", here.port))
+            assert await one.get_json("/x") == {}
+
+
+async def test_a_names_addresses_are_looked_up_again_after_a_minute(clock: FakeClock) -> None:
+    names = Names(moved=["127.0.0.1", "127.0.0.2"])
+    async with Outgoing.open_session() as session:
+        outgoing = Outgoing(session, lookup=names, clock=clock)
+
+        async def found() -> list[str]:
+            return [str(address) for address in await outgoing.addresses("moved.test")]
+
+        assert await found() == ["127.0.0.1", "127.0.0.2"]
+        outgoing.prefer("moved.test", ipaddress.ip_address("127.0.0.2"))
+        outgoing.prefer("moved.test", ipaddress.ip_address("127.0.0.9"))
+        outgoing.prefer("other.test", ipaddress.ip_address("127.0.0.2"))
+        clock.advance(59.9)
+        assert await found() == ["127.0.0.2", "127.0.0.1"]
+        assert names.asked == 1
+        names.found["moved.test"] = ["127.0.0.4", "127.0.0.2"]
+        clock.advance(0.1)
+        assert await found() == ["127.0.0.2", "127.0.0.4"]
+        assert names.asked == 2
+        names.found["moved.test"] = ["127.0.0.5", "127.0.0.6"]
+        clock.advance(60)
+        assert await found() == ["127.0.0.5", "127.0.0.6"]
+
+
+async def test_a_deadline_moves_for_the_request_under_way(outgoing: Outgoing, serve: Serve) -> None:
+    asked, go = asyncio.Event(), asyncio.Event()
+
+    async def answer(_: web.Request) -> web.Response:
+        asked.set()
+        await go.wait()
+        return web.json_response({})
+
+    one = client(outgoing, await serve(answer), seconds=5)
+    ended = one.deadline
+    getting = asyncio.create_task(one.get_json("/x"))
+    await asked.wait()
+    one.extend(ended - 100)
+    assert one.deadline == ended
+    running = one._running
+    assert running
+    before = running.when()
+    one.extend(ended + 100)
+    assert one.deadline == ended + 100
+    after = running.when()
+    assert before is not None
+    assert after is not None
+    assert after - before == pytest.approx(100, abs=1)
+    go.set()
+    assert await getting == {}
+    one.extend(ended + 200)
+    assert one.deadline == ended + 200
 
 
 async def test_proxies_of_the_environment_are_not_used(

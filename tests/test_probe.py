@@ -29,6 +29,9 @@ class FakeClient:
     deadline: float
     steps: list[Step] = field(default_factory=list)
 
+    def extend(self, deadline: float) -> None:
+        self.deadline = max(self.deadline, deadline)
+
 
 @dataclass
 class Source:
@@ -51,7 +54,7 @@ class Source:
         return MinerReading(Identity("v1"), hashrate=1e9, unexpected=Counter({"x": 1}))
 
 
-def make(source: Source, clock: FakeClock, *, reuse: float = 0.0) -> Reader[MinerReading]:
+def make(source: Source, clock: FakeClock, *, reuse: float = 0.0, most: float = 10.0) -> Reader[MinerReading]:
     return Reader(
         "m",
         KIND,
@@ -61,6 +64,7 @@ def make(source: Source, clock: FakeClock, *, reuse: float = 0.0) -> Reader[Mine
         clock=clock,
         reuse_seconds=reuse,
         reuse_failure_seconds=reuse,
+        most_seconds=most,
     )
 
 
@@ -164,6 +168,42 @@ async def test_the_impatient_do_not_open_the_breaker_of_a_healthy_miner(clock: F
     await settle()
     source.gate.set()
     assert (await patient).up
+    assert reader.breaker.state is State.CLOSED
+
+
+async def test_a_patient_caller_gives_the_reading_he_joins_his_own_time(clock: FakeClock) -> None:
+    source = Source()
+    reader = make(source, clock)
+    clients: list[FakeClient] = []
+    reader.open_client = lambda deadline: clients.append(FakeClient(deadline)) or clients[-1]  # type: ignore[func-returns-value]
+    impatient = asyncio.create_task(reader.look(clock() + 3))
+    joined_before_take_off = asyncio.create_task(reader.look(clock() + 5))
+    await settle()
+    assert [one.deadline for one in clients] == [clock() + 5]
+    patient = asyncio.create_task(reader.look(clock() + 10))
+    await settle()
+    assert [one.deadline for one in clients] == [clock() + 10]
+    hasty = asyncio.create_task(reader.look(clock() + 1))
+    await settle()
+    assert [one.deadline for one in clients] == [clock() + 10]
+    source.gate.set()
+    looks = await asyncio.gather(impatient, joined_before_take_off, patient, hasty)
+    assert all(look is looks[0] and look.up for look in looks)
+
+
+async def test_the_impatient_goes_while_the_patient_waits_for_what_he_began(clock: FakeClock) -> None:
+    source = Source()
+    reader = make(source, clock, most=0.001)
+    impatient = asyncio.create_task(reader.look(clock() + 0.001))
+    await asyncio.sleep(0)
+    patient = asyncio.create_task(reader.look(clock() + 10))
+    look = await impatient
+    assert look.error
+    assert look.error.reason is Reason.TIMEOUT
+    assert reader.busy
+    source.gate.set()
+    assert (await patient).up
+    assert source.asked == 1
     assert reader.breaker.state is State.CLOSED
 
 
@@ -330,6 +370,56 @@ def test_the_budget_is_never_exceeded_in_any_hour(clock: FakeClock) -> None:
     assert len(spent) > 30
     assert all(later - earlier >= 3600 for earlier, later in zip(spent, spent[10:], strict=False))
     assert budget.spent == len(spent)
+
+
+def test_the_first_hour_of_a_budget_is_a_smaller_one(clock: FakeClock) -> None:
+    """An earlier process may have sent an hour's worth just before this one started."""
+
+    def send_all(budget: Budget) -> int:
+        sent = 0
+        while budget.remaining:
+            budget.spend()
+            sent += 1
+        return sent
+
+    budget = Budget(4500, clock)
+    assert send_all(budget) == 450
+    clock.advance(60)
+    assert send_all(budget) == 75
+    clock.advance(2000)
+    assert send_all(budget) == 2500
+    clock.advance(3600)
+    assert send_all(budget) == 4500
+
+
+@pytest.mark.parametrize(
+    ("limit", "at_once"), [(1, 1), (9, 9), (10, 10), (60, 10), (100, 10), (101, 10), (250, 25)]
+)
+def test_a_first_hour_begins_with_a_few_readings_at_least(clock: FakeClock, limit: int, at_once: int) -> None:
+    assert Budget(limit, clock).remaining == at_once
+
+
+def test_a_spent_budget_says_when_the_next_request_may_be_sent(clock: FakeClock) -> None:
+    budget = Budget(360, clock)
+    while budget.remaining:
+        budget.spend()
+    for wait in (10, 4):
+        with pytest.raises(ProbeError, match=f"360 requests an hour; next in {wait} s"):
+            budget.check()
+        clock.advance(6)
+    clock.advance(100)
+    assert budget.remaining > 0
+    budget = Budget(2, clock)
+    budget.spend()
+    clock.advance(5)
+    budget.spend()
+    with pytest.raises(ProbeError, match="2 requests an hour; next in 3595 s"):
+        budget.spend()
+    assert budget.spent == 2
+    # A reload lowers the limit: the earlier requests still count.
+    budget.limit = 1
+    with pytest.raises(ProbeError, match="1 requests an hour; next in 3600 s"):
+        budget.spend()
 
 
 async def test_a_look_that_was_never_read_has_the_probes_series_only(clock: FakeClock) -> None:

@@ -234,19 +234,24 @@ async def _network(client: Client) -> AsyncIterator[Check]:
     endpoint = client.endpoint
     started = time.monotonic()
     try:
-        address = await client.permitted()
+        addresses = await client.permitted()
     except ProbeError as error:
         yield _failed("name and address", error)
         return
-    yield Check("name and address", "ok", f"{endpoint.host} is {address}", seconds=time.monotonic() - started)
-    yield await _ping(str(address))
+    found = f"{endpoint.host} is {' and '.join(map(str, addresses))}"
+    yield Check("name and address", "ok", found, seconds=time.monotonic() - started)
+    yield await _ping(str(addresses[0]))
     started = time.monotonic()
-    try:
-        async with asyncio.timeout(max(0.1, client.seconds_left)):
-            _, writer = await asyncio.open_connection(str(address), endpoint.port)
-        writer.close()
-    except (OSError, TimeoutError) as error:
-        words = "no answer" if isinstance(error, TimeoutError) else "refused or unreachable"
+    words = ""
+    for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
+        try:
+            async with asyncio.timeout(max(0.1, client.seconds_left / left)):
+                _, writer = await asyncio.open_connection(str(address), endpoint.port)
+            writer.close()
+            break
+        except (OSError, TimeoutError) as error:
+            words = "no answer" if isinstance(error, TimeoutError) else "refused or unreachable"
+    else:
         yield Check("TCP", "failed", f"port {endpoint.port}: {words}", _ADVICE[Reason.CONNECTION])
         return
     yield Check("TCP", "ok", f"port {endpoint.port} accepts", seconds=time.monotonic() - started)
