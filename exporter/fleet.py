@@ -10,11 +10,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from exporter import catalogue as c
 from exporter.address import Endpoint, Policy
 from exporter.breaker import Breaker
+from exporter.config.base import Section
 from exporter.config.schema import MODULE, Config, Miner, Thresholds
 from exporter.exposition import Page
 from exporter.http import Client, Outgoing, tls_settings
@@ -31,6 +33,12 @@ from exporter.vnish.source import VnishSource
 
 MAX_UNCONFIGURED = 256
 _JOULES_PER_KWH = 3.6e6
+# What says how a target is written, not how it is asked: its reader stays when only these change. All other
+# keys count, so that one which is new is not forgotten.
+_NOT_ASKING = frozenset(
+    {"name", "worker", "labels", "expected_pools", "pool", "pool_account", "power_watts", "thresholds"}
+    | {"miners", "miner_ips", "poll_interval_seconds"}
+)
 
 
 class UnknownTargetError(Exception):
@@ -107,6 +115,7 @@ class Fleet:
         self._outgoing = outgoing
         self._clock = clock
         self._wall_clock = wall_clock
+        self._asking = _without(config.fleet, _NOT_ASKING)
         # The reader of each module and instance, and the settings it was made from.
         self.readers: dict[tuple[str, str], tuple[object, Reader[Any]]] = {}
         self._previous = previous.readers if previous else {}
@@ -201,16 +210,10 @@ class Fleet:
         endpoint = Endpoint.parse(miner.address)
         fleet = self.config.fleet
         made_from = (
-            miner.address,
-            miner.api,
-            miner.algorithm,
-            miner.secret_password,
-            miner.secret_key,
-            miner.full_detail,
-            miner.ca_file,
-            miner.fingerprint,
+            _without(miner, _NOT_ASKING),
+            self._asking,
             self.config.breaker(MODULE),
-            fleet.model_dump_json(exclude={"miners", "miner_ips", "poll_interval_seconds"}),
+            _authority(miner),
         )
         reader = self._reader(
             MODULE, miner.instance, made_from, lambda: self._miner_reader(miner.instance, miner, endpoint)
@@ -317,6 +320,19 @@ class Fleet:
             most_seconds=fleet.timeout_seconds,
             close=source.close,
         )
+
+
+def _without(settings: Section, names: frozenset[str]) -> tuple[tuple[str, object], ...]:
+    """All settings of a section but *names*, secrets included, to be compared."""
+    return tuple((name, value) for name, value in settings if name not in names)
+
+
+def _authority(miner: Miner) -> bytes | None:
+    """What the miner's CA file holds: it may be renewed under the same name."""
+    try:
+        return Path(miner.ca_file).read_bytes() if miner.ca_file else None
+    except OSError:
+        return None
 
 
 def _asking(config: Config) -> object:

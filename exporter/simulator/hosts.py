@@ -47,7 +47,7 @@ class Host:
     async def start(self) -> None:
         """Listen; a port of 0 becomes the one the system chose."""
         self._runner = web.ServerRunner(
-            web.Server(self._handle, access_log=None), handler_cancellation=True, shutdown_timeout=0.1
+            web.Server(self._handle, access_log=None, handler_cancellation=True), shutdown_timeout=0.1
         )
         await self._runner.setup()
         await self._plug_in()

@@ -1,0 +1,50 @@
+"""``serve`` as a process: what only the real listener shows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import yaml
+
+from exporter.simulator.simulation import Simulation
+from tests.conftest import L9, ROOT
+
+
+async def test_a_scraper_that_leaves_takes_its_question_to_the_miner_along(tmp_path: Path) -> None:
+    async with Simulation([L9]) as simulation:
+        host = simulation.miners["l9"]
+        await simulation.inject("l9", "hanging")
+        config = simulation.configuration(timeout_seconds=120, retries=0)
+        file = tmp_path / "config.yaml"
+        file.write_text(yaml.safe_dump({**config, "logging": {"format": "json"}}))
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "exporter", "serve", f"--config.file={file}"),
+            "--web.listen-address=127.0.0.1:0",
+            cwd=ROOT,
+            env=dict(os.environ),
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            assert process.stderr
+            line = b""
+            while b'"listening"' not in line:
+                line = await process.stderr.readline()
+                assert line, "it ended"
+            port = urlsplit(f"//{json.loads(line)['address']}").port
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET /probe?target=l9 HTTP/1.1\r\nHost: exporter\r\n\r\n")
+            async with asyncio.timeout(60):
+                while not host._under_way:
+                    await asyncio.sleep(0.01)
+                writer.close()
+                while host._under_way:
+                    await asyncio.sleep(0.01)
+        finally:
+            process.terminate()
+            await process.wait()
+        assert process.returncode == 0
