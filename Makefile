@@ -1,4 +1,4 @@
-.PHONY: demo test compose-test lint docs dashboards bench clean
+.PHONY: demo test compose-test lint docs dashboards bench mutants clean
 
 demo: ## a simulated fleet watched by the whole stack, on loopback
 	@scripts/bootstrap demo
@@ -30,5 +30,9 @@ bench: ## what a probe costs
 	@scripts/bootstrap test
 	.venv/bin/python benchmarks/probe.py
 
+mutants: ## are the tests worth it? MODULE=exporter/units.py for one file or folder; docs/mutants.md
+	@scripts/bootstrap mutants
+	@.venv/bin/python scripts/mutants.py $(MODULE)
+
 clean:
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build mutants *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

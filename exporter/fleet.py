@@ -161,10 +161,11 @@ class Fleet:
             UnknownTargetError: it is neither configured nor an address that may be probed.
             BusyError: an unconfigured address, and too many of them are being asked now.
         """
-        candidates = [self.miners, self.pools] if module is None else []
-        if module == MODULE:
+        if module is None:
+            candidates = [self.miners, self.pools]
+        elif module == MODULE:
             candidates = [self.miners]
-        elif module is not None:
+        else:
             candidates = [{name: pool for name, pool in self.pools.items() if pool.module == module}]
         for targets in candidates:
             if text in targets:

@@ -17,11 +17,17 @@ _UPTIME = re.compile(
 _CLOCK = re.compile(r"\s*(?:(\d+)\s+days?\s*,?\s*)?(?:(\d+):)?(\d{1,2}):(\d{1,2})\s*", re.ASCII)
 
 DAY = 86_400.0
+# No figure is longer, and one that is cut is another figure.
+_MOST_LETTERS = 64
+
+
+def _match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    return pattern.fullmatch(text) if len(text) <= _MOST_LETTERS else None
 
 
 def hashrate(text: str) -> float | None:
     """``"9.5 GH/s"`` to hashes per second; the unit is obligatory."""
-    match = _HASHRATE.fullmatch(text[:64])
+    match = _match(_HASHRATE, text)
     return float(match[1]) * _SCALE[match[2]] if match else None
 
 
@@ -61,7 +67,7 @@ def algorithm_of(model: str | None) -> str:
 
 def difficulty(text: str) -> float | None:
     """``"131K"`` to 131000.0; an empty string, as from a pool that is offline, is no difficulty."""
-    match = _DIFFICULTY.fullmatch(text[:64])
+    match = _match(_DIFFICULTY, text)
     return float(match[1]) * _SCALE[match[2]] if match else None
 
 
@@ -70,7 +76,7 @@ def uptime_seconds(text: str) -> float | None:
 
     Hours and minutes, with a resolution of one minute.
     """
-    match = _UPTIME.fullmatch(text[:64])
+    match = _match(_UPTIME, text)
     if not match or not any(match.groups()):
         return None
     days, hours, minutes, seconds, only_minutes = (float(part or 0) for part in match.groups())
@@ -79,7 +85,7 @@ def uptime_seconds(text: str) -> float | None:
 
 def clock_seconds(text: str) -> float | None:
     """``"0:00:11"`` (hours, minutes, seconds) or ``"1 days 2:03:04"`` to seconds; ``"0"`` is never."""
-    match = _CLOCK.fullmatch(text[:64])
+    match = _match(_CLOCK, text)
     if not match:
         return None
     days, hours, minutes, seconds = (float(part or 0) for part in match.groups())

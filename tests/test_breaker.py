@@ -88,6 +88,39 @@ def test_an_answer_from_before_the_opening_does_not_close_it(breaker: Breaker) -
     assert breaker.state is State.OPEN
 
 
+def test_a_circuit_that_closed_takes_the_whole_threshold_again(breaker: Breaker, clock: FakeClock) -> None:
+    fail(breaker, 3)
+    clock.advance(30)
+    trial = breaker.admit()
+    assert trial
+    breaker.success(trial)
+    fail(breaker, 2)
+    assert breaker.state is State.CLOSED
+    fail(breaker)
+    assert breaker.state is State.OPEN
+
+
+def test_an_answer_from_before_several_changes_decides_nothing(breaker: Breaker, clock: FakeClock) -> None:
+    fail(breaker, 3)
+    clock.advance(30)
+    trial = breaker.admit()
+    assert trial
+    breaker.success(trial)
+    late = breaker.admit()
+    assert late
+    fail(breaker, 3)
+    for permit in (trial, late):
+        breaker.success(permit)
+        assert breaker.state is State.OPEN
+    clock.advance(30)
+    assert breaker.admit()
+    for permit in (trial, late):
+        breaker.cancel(permit)
+        breaker.failure(permit)
+        assert breaker.admit() is None, "the trial is under way"
+        assert breaker.state is State.HALF_OPEN
+
+
 class BreakerMachine(RuleBasedStateMachine):
     """Any sequence of requests, verdicts and time keeps the promises."""
 

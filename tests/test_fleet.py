@@ -25,6 +25,7 @@ from exporter.exposition import Page
 from exporter.fleet import MAX_UNCONFIGURED, BusyError, Fleet, Payer, Target, UnknownTargetError
 from exporter.http import Client, Outgoing
 from exporter.pools import Account, drivers
+from exporter.pools.prohashing.relay import Relay
 from exporter.pools.reading import PoolReading, Profitability
 from exporter.probe import Reader
 from exporter.simulator.simulation import Simulation
@@ -695,6 +696,15 @@ class TestReload:
         for name, own in (("one", "vnish"), ("main", "prohashing")):
             kept = (after.miners | after.pools)[name].reader is (before.miners | before.pools)[name].reader
             assert kept is (own != module)
+
+    def test_a_reader_has_the_place_of_its_module_and_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        closed: list[str] = []
+        monkeypatch.setattr(Relay, "close", lambda relay: closed.append(str(relay.endpoint)))
+        fleet = make(config(ONE, pools=(account("main"),)))
+        assert set(fleet.readers) == {("vnish", "one"), ("prohashing", "main")}
+        assert set(fleet.budgets) == {("prohashing", "main")}
+        fleet.close()
+        assert closed == ["127.0.0.1:9"]
 
     def test_who_stays_keeps_his_reader_and_who_goes_is_closed_once(self) -> None:
         closed: list[str] = []

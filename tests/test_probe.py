@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -16,7 +17,7 @@ from exporter.http import Step
 from exporter.pools.budget import Budget
 from exporter.pools.metrics import kind
 from exporter.pools.reading import PoolReading, Profitability
-from exporter.probe import Look, Reader
+from exporter.probe import Look, Reader, TargetKind
 from exporter.vnish.metrics import KIND
 from exporter.vnish.reading import Identity, MinerReading
 from tests.conftest import FakeClock
@@ -54,7 +55,14 @@ class Source:
         return MinerReading(Identity("v1"), hashrate=1e9, unexpected=Counter({"x": 1}))
 
 
-def make(source: Source, clock: FakeClock, *, reuse: float = 0.0, most: float = 10.0) -> Reader[MinerReading]:
+def make(
+    source: Source,
+    clock: FakeClock,
+    *,
+    reuse: float = 0.0,
+    reuse_failure: float | None = None,
+    most: float = 10.0,
+) -> Reader[MinerReading]:
     return Reader(
         "m",
         KIND,
@@ -63,7 +71,7 @@ def make(source: Source, clock: FakeClock, *, reuse: float = 0.0, most: float = 
         read=source.read,  # type: ignore[arg-type]
         clock=clock,
         reuse_seconds=reuse,
-        reuse_failure_seconds=reuse,
+        reuse_failure_seconds=reuse if reuse_failure is None else reuse_failure,
         most_seconds=most,
     )
 
@@ -94,6 +102,52 @@ async def test_a_young_reading_is_served_again(clock: FakeClock) -> None:
     clock.advance(0.2)
     assert await reader.look(clock() + 10) is not first
     assert source.asked == 2
+
+
+async def test_a_failure_is_served_again_for_a_time_of_its_own(clock: FakeClock) -> None:
+    source = Source(error=ProbeError(Reason.CONNECTION, "gone"))
+    source.gate.set()
+    reader = make(source, clock, reuse=50, reuse_failure=5)
+    await reader.look(clock() + 10)
+    clock.advance(4.9)
+    await reader.look(clock() + 10)
+    assert source.asked == 1
+    clock.advance(0.1)
+    source.error = None
+    await reader.look(clock() + 10)
+    assert source.asked == 2
+    clock.advance(49.9)
+    await reader.look(clock() + 10)
+    assert source.asked == 2
+
+
+async def test_who_goes_is_not_counted_among_those_who_wait(clock: FakeClock) -> None:
+    source = Source()
+    reader = make(source, clock)
+    looks = [asyncio.create_task(reader.look(clock() + 10)) for _ in range(4)]
+    await settle()
+    # One by its own patience, the others one by one.
+    await reader.look(clock() + 0.001)
+    for look in looks[:3]:
+        look.cancel()
+        await settle()
+        assert source.cancelled == 0
+        assert reader.busy
+    looks[3].cancel()
+    await settle()
+    assert source.cancelled == 1
+    assert not reader.busy
+
+
+async def test_a_look_at_the_end_of_its_time_says_where_it_stood(clock: FakeClock) -> None:
+    source = Source(error=ProbeError(Reason.TIMEOUT, "/summary: no complete answer before the deadline"))
+    reader = make(source, clock, most=0.001)
+    asker = asyncio.create_task(reader.look(clock() + 0.001))
+    await asyncio.sleep(0.05)
+    source.gate.set()
+    look = await asker
+    assert look.error
+    assert look.error.detail.startswith("/summary")
 
 
 async def test_one_who_gives_up_leaves_the_reading_to_the_others(clock: FakeClock) -> None:
@@ -200,6 +254,8 @@ async def test_the_impatient_goes_while_the_patient_waits_for_what_he_began(cloc
     look = await impatient
     assert look.error
     assert look.error.reason is Reason.TIMEOUT
+    assert look.error.detail == "the reading under way takes longer than this scrape waits"
+    assert look.at == clock()
     assert reader.busy
     source.gate.set()
     assert (await patient).up
@@ -258,8 +314,31 @@ async def test_the_log_has_a_line_for_each_change_and_none_for_a_scrape(
             source.error = error
             await reader.look(clock() + 10)
             clock.advance(40)
-    lines = [(e["event"], e.get("reason")) for e in quiet_logs if e["log_level"] != "debug"]
-    assert lines == [("target down", "connection"), ("target up again", None)]
+    assert quiet_logs == [
+        {
+            "event": "target down",
+            "log_level": "warning",
+            "target": "m",
+            "reason": "connection",
+            "detail": "refused",
+        },
+        {"event": "target up again", "log_level": "info", "target": "m"},
+    ]
+
+
+async def test_every_scrape_is_in_the_log_of_who_wants_to_know(
+    clock: FakeClock, quiet_logs: list[dict[str, object]], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "probe")
+    source = Source()
+    asker = asyncio.create_task(make(source, clock).look(clock() + 10))
+    await settle()
+    clock.advance(0.12345)
+    source.gate.set()
+    await asker
+    assert quiet_logs == [
+        {"event": "probed", "log_level": "debug", "target": "m", "up": True, "seconds": 0.123}
+    ]
 
 
 async def test_a_failed_probe_shows_why_and_no_value(clock: FakeClock) -> None:
@@ -274,6 +353,56 @@ async def test_a_failed_probe_shows_why_and_no_value(clock: FakeClock) -> None:
     assert page.value(c.SCRAPE_FAILURE, "http_status") == 1.0
     assert page.value(c.SCRAPE_FAILURE, "timeout") == 0.0
     assert page.value(c.BREAKER_STATE, "closed") == 1.0
+
+
+async def test_a_good_look_has_no_reason_and_its_samples_are_made_once(clock: FakeClock) -> None:
+    source = Source()
+    source.gate.set()
+    reader = make(source, clock)
+    made: list[MinerReading] = []
+
+    def write(reading: MinerReading, page: Page, *_: float) -> Counter[str]:
+        made.append(reading)
+        page.add(c.HASHRATE, 1e9)
+        return Counter({"y": 1})
+
+    reader.kind = TargetKind(c.MINER_PROBE, write)
+    look = await reader.look(clock() + 10)
+    for _ in range(2):
+        page = reader.page(look)
+        assert page.value(c.HASHRATE) == 1e9
+    assert made == [look.reading]
+    reasons = dict(page.families())[c.SCRAPE_FAILURE]
+    assert set(reasons) == {(state,) for state in c.SCRAPE_FAILURE.states}
+    assert set(reasons.values()) == {0.0}
+
+
+async def test_a_last_reading_is_shown_up_to_its_time_and_made_anew_for_each_page(clock: FakeClock) -> None:
+    source = Source(error=ProbeError(Reason.CONNECTION, "gone"))
+    source.gate.set()
+    reader = make(source, clock)
+    ages: list[float | None] = []
+
+    def write(_: MinerReading, page: Page, *__: float) -> Counter[str]:
+        page.add(c.HASHRATE, clock())
+        return Counter({"y": 1})
+
+    reader.kind = TargetKind(
+        c.MINER_PROBE, write, shown_seconds=600.0, beside=lambda _, age: ages.append(age)
+    )
+    reader.page(await reader.look(clock() + 10))
+    source.error = None
+    reader.page(await reader.look(clock() + 10))
+    source.error = ProbeError(Reason.CONNECTION, "gone")
+    clock.advance(600)
+    page = reader.page(await reader.look(clock() + 10))
+    assert page.value(c.HASHRATE) == 1600.0
+    assert page.value(c.UP) == 0.0
+    clock.advance(0.5)
+    page = reader.page(await reader.look(clock() + 10))
+    assert page.value(c.HASHRATE) is None
+    assert ages == [None, 0.0, 600.0, 600.5]
+    assert page.value(c.IMPLAUSIBLE, "y") == 1.0
 
 
 async def test_counters_of_a_look_count_once_however_often_it_is_served(clock: FakeClock) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,12 +95,73 @@ def test_an_offline_pool_has_no_difficulty() -> None:
         (None, "Antminer S19j Pro", None, 1e9),
         (None, None, None, 1e9),
         (None, None, "scrypt", 1e6),
+        (None, "Antminer L9", "sha256d", 1e9),
+        ("kH/s", "Antminer L9", "sha256d", 1e9),
     ],
 )
 def test_the_unit_of_a_firmwares_hashrates(
     measure: str | None, model: str | None, algorithm: str | None, expected: float
 ) -> None:
     assert units.hashes_per_measure(measure, model, algorithm) == expected
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("Antminer L7", "scrypt"),
+        ("l11", "scrypt"),
+        ("Scrypt Master", "scrypt"),
+        ("Antminer S19 XL70", "sha256d"),
+        ("L8", "sha256d"),
+        ("", "sha256d"),
+        (None, "sha256d"),
+    ],
+)
+def test_the_algorithm_a_model_mines(model: str | None, expected: str) -> None:
+    assert units.algorithm_of(model) == expected
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "expected"),
+    [
+        (units.hashrate, "1 TH/s", 1e12),
+        (units.difficulty, "131K", 131_000),
+        (units.uptime_seconds, "5 min", 300),
+        (units.clock_seconds, "0:00:11", 11),
+    ],
+)
+def test_a_figure_is_read_whole_or_not_at_all(
+    read: Callable[[str], float | None], text: str, expected: float
+) -> None:
+    assert read(text.rjust(64)) == expected
+    assert read(text.rjust(65)) is None
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [
+        (1.5e15, "1.5 PH/s"),
+        (1e15, "1 PH/s"),
+        (999e12, "999 TH/s"),
+        (1e12, "1 TH/s"),
+        (9.5e9, "9.5 GH/s"),
+        (1e9, "1 GH/s"),
+        (504.12e6, "504.1 MH/s"),
+        (1e6, "1 MH/s"),
+        (1e3, "1 kH/s"),
+        (12.0, "12 H/s"),
+        (0.0, "0 H/s"),
+    ],
+)
+def test_a_hashrate_for_people(rate: float, text: str) -> None:
+    assert units.hashrate_text(rate) == text
+
+
+def test_what_cannot_be_printed_is_left_out_and_the_rest_cut() -> None:
+    assert units.clean("a\x00b\nc ") == "abc"
+    assert units.clean("x" * 200) == "x" * 128
+    assert units.clean("\x00" * 79 + "ab", 20) == "a"
+    assert units.clean("\x00" * 80 + "a", 20) == ""
 
 
 @given(st.floats(0, 1e8))
