@@ -427,7 +427,6 @@ async def guarded() -> AsyncIterator[tuple[Guarded, str]]:
     [
         ({}, [], None),
         ({"password": "pw1"}, ['{"pw": "pw1"}'], None),
-        ({"password": "pw1", "full_detail": True}, ['{"pw": "pw1"}'], None),
         ({"api_key": "key1"}, [], "key1"),
     ],
 )
@@ -445,8 +444,18 @@ async def test_credentials_reach_their_miner(
     assert look.error.reason is Reason.UNAUTHORISED
     assert [text for method, _, _, text in guard.asked if method == "POST"] == logins
     assert {sent for method, _, sent, _ in guard.asked if method == "GET"} == {key}
-    first = guard.asked[0][0]
-    assert first == ("POST" if settings.get("full_detail") else "GET")
+
+
+@pytest.mark.parametrize("full_detail", [True, False])
+async def test_full_detail_is_worth_a_login_where_none_is_needed(
+    outgoing: Outgoing, *, full_detail: bool
+) -> None:
+    async with Simulation([L9]) as simulation:
+        host = simulation.miners["l9"]
+        miner = {"address": f"{host.address}:{host.port}", "name": "l9", "password": "pw1"}
+        fleet = make(config({**miner, "full_detail": full_detail}), outgoing=outgoing)
+        await fleet.miners["l9"].probe(outgoing.clock() + 60)
+        assert ("POST" in [method for method, _ in host.requests]) is full_detail
 
 
 async def test_after_a_refused_login_a_miner_is_left_alone_by_the_fleets_clock(
