@@ -79,16 +79,21 @@ async def outgoing() -> AsyncIterator[Outgoing]:
         yield Outgoing(session, rng=random.Random(1))
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    """A self-signed certificate for 127.0.0.1, its key beside it."""
+def make_certificate(file: Path) -> Path:
+    """Write a self-signed certificate for 127.0.0.1, its key beside it."""
     command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=miner -addext subjectAltName=IP:127.0.0.1"
     subprocess.run(
-        [*command.split(), "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"],
+        [*command.split(), "-keyout", file.with_name("key.pem"), "-out", file],
         check=True,
         capture_output=True,
     )
-    return tmp_path / "cert.pem"
+    return file
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A self-signed certificate for 127.0.0.1, its key beside it."""
+    return make_certificate(tmp_path / "cert.pem")
 
 
 class Site:

@@ -30,8 +30,7 @@ from exporter.pools.reading import PoolReading, Profitability
 from exporter.probe import Reader
 from exporter.simulator.simulation import Simulation
 from exporter.vnish.reading import Identity, MinerReading, Pool
-from tests.conftest import L9, SIMPLE, FakeClock
-from tests.test_tls import make_certificate
+from tests.conftest import L9, SIMPLE, FakeClock, make_certificate
 
 FINGERPRINT = "AB" * 32
 
