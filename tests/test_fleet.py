@@ -92,7 +92,8 @@ def named() -> Fleet:
         ("miner.test:80", None, "two"),
         ("https://127.0.0.3", None, "https://127.0.0.3"),
         ("127.0.0.4", None, "127.0.0.4"),
-        ("127.0.0.9:81", None, "127.0.0.9:81"),
+        # The port of a configured miner.
+        ("127.0.0.9:4028", None, "127.0.0.9:4028"),
     ],
 )
 def test_a_target_is_a_name_or_an_address(named: Fleet, text: str, module: str | None, expected: str) -> None:
