@@ -49,6 +49,14 @@ class ProbeError(Exception):
         self.detail = detail
         self.web_page = web_page
 
+    def bare(self) -> ProbeError:
+        """This error, without the frames it was raised through: they hold whole answers.
+
+        For whoever keeps it. A frame that has the error as a variable would keep itself alive, too.
+        """
+        self.__traceback__ = self.__context__ = self.__cause__ = None
+        return self
+
     def at(self, path: str) -> ProbeError:
         """The same error, of an answer to *path*."""
         return ProbeError(self.reason, f"{path}: {self.detail}", web_page=self.web_page)

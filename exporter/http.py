@@ -28,6 +28,8 @@ from exporter.errors import ProbeError, Reason
 from exporter.fields import decode
 
 DEFAULT_MAX_BYTES = 4 * 1024 * 1024
+# Several times the largest answer of a miner without its chips, and little enough to be read in a moment.
+ANSWER_BYTES = 64 * 1024
 _RETRY_BASE_SECONDS = 0.2
 _RESOLVED_FOR_SECONDS = 60.0
 # An address that swallows packets is given this long, or its share of the time, if there is another to try.
@@ -249,6 +251,7 @@ class Client:
         decoder: Callable[[bytes], Any] = decode,
         *,
         query: Mapping[str, str] | None = None,
+        max_bytes: int = ANSWER_BYTES,
     ) -> Any:
         """GET *path* and decode its JSON; *query* is sent behind it and shown nowhere.
 
@@ -256,7 +259,7 @@ class Client:
             ProbeError: as :meth:`request`; ``unauthorised`` for 401 and 403, ``http_status`` for any other
                 status but 200, ``not_json`` for a body that is not JSON, HTML with status 200 included.
         """
-        answer = await self.request("GET", path, headers=headers, query=query)
+        answer = await self.request("GET", path, headers=headers, query=query, max_bytes=max_bytes)
         step = self.steps[-1]
         try:
             if answer.status in (401, 403):
@@ -281,8 +284,11 @@ class Client:
         middlewares: tuple[aiohttp.ClientMiddlewareType, ...] = (),
         query: Mapping[str, str] | None = None,
         shown: str | None = None,
+        max_bytes: int = ANSWER_BYTES,
     ) -> Answer:
         """Send one request and read the whole answer, whatever its status.
+
+        An answer is at most *max_bytes* long, and never longer than this client takes of any.
 
         *query* may hold a key and is never shown; of a *path* that holds one *shown* is written down.
 
@@ -293,10 +299,13 @@ class Client:
             ProbeError: ``timeout`` at the deadline, ``connection``, ``refused`` for an address outside the
                 policy, ``bad_shape`` for a body over the cap.
         """
+        most = min(max_bytes, self._max_bytes)
         attempts = 1 + (self._retries if method == "GET" else 0)
         for attempt in range(attempts):
             try:
-                return await self._attempt(method, path, headers, json, middlewares, query, shown or path)
+                return await self._attempt(
+                    method, path, headers, json, middlewares, query, shown or path, most
+                )
             except ProbeError as error:
                 self.steps[-1].problem = str(error)
                 pause = _RETRY_BASE_SECONDS * 2**attempt * self._outgoing.rng.uniform(0.8, 1.2)
@@ -315,6 +324,7 @@ class Client:
         middlewares: tuple[aiohttp.ClientMiddlewareType, ...],
         query: Mapping[str, str] | None,
         shown: str,
+        most: int,
     ) -> Answer:
         clock = self._outgoing.clock
         started = clock()
@@ -328,7 +338,7 @@ class Client:
                     left = len(addresses) - index - 1
                     try:
                         answer = await self._exchange(
-                            method, path, headers, json, middlewares, query, address, step, left
+                            method, path, headers, json, middlewares, query, address, step, most, left
                         )
                     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
                         # Nothing was sent. Another address is another way to the same target, but who cannot
@@ -381,6 +391,7 @@ class Client:
         query: Mapping[str, str] | None,
         address: Address,
         step: Step,
+        most: int,
         others: int,
     ) -> Answer:
         endpoint = self.endpoint
@@ -414,10 +425,8 @@ class Client:
             body = bytearray()
             async for chunk in response.content.iter_any():
                 body += chunk
-                if len(body) > self._max_bytes:
-                    raise ProbeError(
-                        Reason.BAD_SHAPE, f"{step.path}: the answer is over {self._max_bytes} bytes"
-                    )
+                if len(body) > most:
+                    raise ProbeError(Reason.BAD_SHAPE, f"{step.path}: the answer is over {most} bytes")
             step.bytes = len(body)
             return Answer(
                 response.status,

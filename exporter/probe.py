@@ -69,7 +69,8 @@ class TargetKind(Generic[R]):
 class Look(Generic[R]):
     """What one look at a target came to: a reading, or why there is none.
 
-    ``at`` is when it ended, ``seconds`` how long it took; both on the monotonic clock.
+    ``at`` is when it ended, ``seconds`` how long it took; both on the monotonic clock. What is left of a look
+    that is not given again has a glance or an error, and no reading.
     """
 
     at: float
@@ -86,7 +87,7 @@ class Look(Generic[R]):
     @property
     def up(self) -> bool:
         """Whether the target answered usefully."""
-        return self.reading is not None
+        return self.error is None
 
 
 class _Flight(Generic[R]):
@@ -108,8 +109,9 @@ class Reader(Generic[R]):
     """Asks one target, at most once at a time, through its breaker.
 
     ``open_client(deadline)`` gives a client for one read; ``read`` is the source. A look younger than
-    ``reuse_seconds`` (``reuse_failure_seconds`` if it failed) is given again. No reading may take more than
-    ``most_seconds``. ``close()`` ends what its source runs beside the readings.
+    ``reuse_seconds`` (``reuse_failure_seconds`` if it failed) is given again; of an older one only a glance
+    is kept, unless its kind shows it for longer. No reading may take more than ``most_seconds``.
+    ``close()`` ends what its source runs beside the readings.
     """
 
     def __init__(
@@ -155,10 +157,13 @@ class Reader(Generic[R]):
         cancelled leaves the others their reading; when nobody waits any more, the request is dropped, and
         the breaker hears nothing of it.
         """
-        if self.last is not None and self._clock() - self.last.at < (
-            self._reuse_seconds if self.last.up else self._reuse_failure_seconds
+        last = self.last
+        if (
+            last is not None
+            and self._clock() - last.at < self._reusable_seconds(last)
+            and (last.reading is not None or last.error is not None)
         ):
-            return self.last
+            return last
         flight = self._flight
         if flight is None:
             flight = self._flight = _Flight(max(deadline, self._clock() + self._least_seconds))
@@ -193,10 +198,20 @@ class Reader(Generic[R]):
                 self._flight = None
         if look.error is None or look.error.reason not in NOT_ASKED:
             self.last = look
-        if look.up:
+            if not self.kind.shown_seconds:
+                asyncio.get_running_loop().call_later(self._reusable_seconds(look), self._put_away, look)
+        if look.up and self.kind.shown_seconds:
             self.last_good = look
         self._report(look)
         return look
+
+    def _reusable_seconds(self, look: Look[R]) -> float:
+        return self._reuse_seconds if look.up else self._reuse_failure_seconds
+
+    def _put_away(self, look: Look[R]) -> None:
+        """Keep what is small of a look that is not given again. Who still holds it has it whole."""
+        if self.last is look:
+            self.last = Look(look.at, look.seconds, error=look.error, glance=self.glance(look))
 
     async def _ask(self, flight: _Flight[R]) -> Look[R]:
         started = self._clock()
@@ -211,7 +226,7 @@ class Reader(Generic[R]):
         try:
             look.reading = await self._read(client)
         except ProbeError as error:
-            look.error = error
+            look.error = error.bare()
         except asyncio.CancelledError:
             self.breaker.cancel(permit)
             raise

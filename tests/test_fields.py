@@ -62,6 +62,32 @@ def test_a_web_page_is_known_without_reading_the_message(body: bytes, expected: 
     assert caught.value.at("/x").web_page is expected
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" + b"1e-320," * 74_000 + b"0]",
+        b"[" + b"2.2250738585072011E-308," * 20_000 + b"0]",
+        b"[" + b"[]," * 70_000 + b"0]",
+        b"[" + b'{"a":{}},' * 35_000 + b"0]",
+        # The lenient decoder is not tried on what is long.
+        b'["\x01",' + b"1," * 70_000 + b"0]",
+    ],
+)
+def test_what_would_take_a_decoder_long_is_refused_unread(body: bytes) -> None:
+    with pytest.raises(ProbeError) as caught:
+        decode(body)
+    assert caught.value.reason is Reason.NOT_JSON
+
+
+def test_a_number_with_a_negative_exponent_is_read() -> None:
+    assert decode(b'{"a":1.5e-7,"b":[1E-320,2,3.5]}') == {"a": 1.5e-7, "b": [1e-320, 2, 3.5]}
+
+
+def test_a_long_answer_that_is_not_utf_8_is_read() -> None:
+    body = b'\xef\xbb\xbf["\xe9",' + b"1," * 70_000 + b"0]\0"
+    assert decode(body)[:2] == ["\ufffd", 1]
+
+
 def test_a_refusal_does_not_quote_the_device() -> None:
     with pytest.raises(ProbeError) as caught:
         decode(b'{"password": hunter2}')

@@ -123,9 +123,28 @@ async def test_an_answer_over_the_cap_is_dropped_at_the_cap(
             return web.Response(body=packed, headers={"Content-Encoding": "gzip"})
         return web.Response(body=body)
 
-    error = await refusal(client(outgoing, await serve(answer), max_bytes=100_000))
+    error = await refusal(client(outgoing, await serve(answer), max_bytes=50_000))
     assert error.reason is Reason.BAD_SHAPE
-    assert "100000 bytes" in error.detail
+    assert "50000 bytes" in error.detail
+
+
+@pytest.mark.parametrize(("configured", "asked", "most"), [(1 << 20, 0, 65_536), (1 << 20, 300_000, 300_000)])
+async def test_every_path_has_a_cap_of_its_own(
+    outgoing: Outgoing, serve: Serve, configured: int, asked: int, most: int
+) -> None:
+    size = most
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=b'"' + b"x" * (size - 2) + b'"')
+
+    one = client(outgoing, await serve(answer), max_bytes=configured)
+    limit = {"max_bytes": asked} if asked else {}
+    assert len(await one.get_json("/x", **limit)) == most - 2  # type: ignore[arg-type]
+    size += 1
+    with pytest.raises(ProbeError) as caught:
+        await one.get_json("/x", **limit)  # type: ignore[arg-type]
+    assert caught.value.reason is Reason.BAD_SHAPE
+    assert f"over {most} bytes" in caught.value.detail
 
 
 async def test_a_compressed_answer_under_the_cap_is_read(outgoing: Outgoing, serve: Serve) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import weakref
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -20,6 +22,7 @@ from exporter.pools.reading import PoolReading, Profitability
 from exporter.probe import Look, Reader, TargetKind
 from exporter.vnish.metrics import KIND
 from exporter.vnish.reading import Identity, MinerReading
+from exporter.vnish.verdict import Glance
 from tests.conftest import FakeClock
 
 
@@ -403,6 +406,58 @@ async def test_a_last_reading_is_shown_up_to_its_time_and_made_anew_for_each_pag
     assert page.value(c.HASHRATE) is None
     assert ages == [None, 0.0, 600.0, 600.5]
     assert page.value(c.IMPLAUSIBLE, "y") == 1.0
+
+
+async def test_a_look_that_is_not_given_again_leaves_a_glance(clock: FakeClock) -> None:
+    source = Source()
+    source.gate.set()
+    reader = make(source, clock)
+    look = await reader.look(clock() + 10)
+    page = reader.page(look)
+    await asyncio.sleep(0.01)
+    kept = reader.last
+    assert kept
+    assert kept is not look
+    assert kept.up
+    assert (kept.at, kept.reading, kept.samples, kept.steps) == (look.at, None, None, [])
+    assert reader.last_good is None
+    assert isinstance(reader.glance(kept), Glance)
+    assert reader.glance(kept).hashrate == page.value(c.HASHRATE)
+    # Who holds the look has it whole.
+    assert look.reading
+    # A glance is no reading: the miner is asked again, even if the clock has stood still.
+    assert (await reader.look(clock() + 10)).reading
+    assert source.asked == 2
+
+
+async def test_a_failed_look_keeps_nothing_of_the_answer(clock: FakeClock) -> None:
+    clients: list[weakref.ref[FakeClient]] = []
+
+    async def read(client: FakeClient) -> MinerReading:
+        clients.append(weakref.ref(client))
+        # As where several interfaces are tried: a frame that has its own error as a variable.
+        first: ProbeError | None = None
+        try:
+            raise ValueError("of the library")
+        except ValueError:
+            try:
+                raise ProbeError(Reason.CONNECTION, "gone")
+            except ProbeError as error:
+                first = error
+        raise first
+
+    reader = make(Source(), clock, reuse=100)
+    reader._read = read  # type: ignore[assignment]
+    gc.disable()
+    try:
+        look = await reader.look(clock() + 10)
+        assert look.error
+        assert str(look.error) == "connection: gone"
+        assert (look.error.__traceback__, look.error.__context__, look.error.__cause__) == (None, None, None)
+        assert reader.last is look
+        assert [one() for one in clients] == [None]
+    finally:
+        gc.enable()
 
 
 async def test_counters_of_a_look_count_once_however_often_it_is_served(clock: FakeClock) -> None:

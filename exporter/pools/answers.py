@@ -13,6 +13,8 @@ from exporter.errors import ProbeError, Reason
 from exporter.fields import decode
 from exporter.http import Client
 
+# An account of five thousand workers is some 1.3 MB.
+MAX_BYTES = 2 * 1024 * 1024
 _STATUS = {401: Reason.UNAUTHORISED, 403: Reason.UNAUTHORISED, 429: Reason.THROTTLED}
 
 
@@ -25,6 +27,7 @@ async def ask(
     query: Mapping[str, str] | None = None,
     json: Any = None,
     shown: str | None = None,
+    max_bytes: int = MAX_BYTES,
 ) -> Any:
     """Send one request and decode its JSON; *query*, *headers* and *json* may hold a key, *path* if *shown*.
 
@@ -33,7 +36,9 @@ async def ask(
             ``http_status`` for any other status but 200, ``empty`` for no body, ``html`` for a web page,
             ``not_json`` for anything else that is not JSON.
     """
-    answer = await client.request(method, path, headers=headers, query=query, json=json, shown=shown)
+    answer = await client.request(
+        method, path, headers=headers, query=query, json=json, shown=shown, max_bytes=max_bytes
+    )
     name = shown or path
     try:
         if answer.status != 200:

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from exporter.errors import ProbeError, Reason
 from exporter.fields import Fields, decode
-from exporter.http import Client
+from exporter.http import ANSWER_BYTES, Client
 from exporter.units import clean
 
 UNLOCK = "/api/v1/unlock"
@@ -58,7 +58,13 @@ class Access:
             return None
         return bool(self._api_key or self._token)
 
-    async def get_json(self, client: Client, path: str, decoder: Callable[[bytes], Any] = decode) -> Any:
+    async def get_json(
+        self,
+        client: Client,
+        path: str,
+        decoder: Callable[[bytes], Any] = decode,
+        max_bytes: int = ANSWER_BYTES,
+    ) -> Any:
         """As the client's, with a token where one is needed.
 
         Raises:
@@ -67,7 +73,7 @@ class Access:
         if self._full_detail and not self.authenticated and _has_answered(client):
             await self._log_in(client)
         try:
-            return await client.get_json(path, self._headers(), decoder)
+            return await client.get_json(path, self._headers(), decoder, max_bytes=max_bytes)
         except ProbeError as error:
             if (
                 error.reason is not Reason.UNAUTHORISED
@@ -76,7 +82,7 @@ class Access:
             ):
                 raise
         try:
-            return await client.get_json(path, self._headers(), decoder)
+            return await client.get_json(path, self._headers(), decoder, max_bytes=max_bytes)
         except ProbeError as error:
             if error.reason is Reason.UNAUTHORISED:
                 # A token that opens nothing: asking for another would only be hammering.

@@ -15,14 +15,16 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import fields as dataclass_fields
+from functools import partial
+from typing import Any, TypeVar, cast
 
 from exporter import catalogue, units
 from exporter.errors import ProbeError, Reason
 from exporter.fields import Fields, decode
-from exporter.http import Client
+from exporter.http import ANSWER_BYTES, Client
 from exporter.vnish.access import Access, no_such_path
-from exporter.vnish.details import MAX_SENSORS, details, part_number
+from exporter.vnish.details import MAX_BYTES, MAX_SENSORS, details, part_number
 from exporter.vnish.details import decode as decode_details
 from exporter.vnish.reading import (
     Board,
@@ -41,6 +43,7 @@ BASE = "/api/v1"
 KEPT_SECONDS = 300.0
 # The preset, and what a person does at the miner: finding it, asking for a restart.
 SETTINGS_KEPT_SECONDS = 60.0
+T = TypeVar("T")
 _POOL_TYPES = ("UserPool", "DevFee", "Refund", "HotelFee")
 _ALGORITHMS = ("scrypt", "sha256d")
 # What the firmware calls it where the owner tunes by hand.
@@ -49,11 +52,49 @@ NO_PRESET = "disabled"
 
 @dataclass(slots=True)
 class _Kept:
-    """An answer that stays true for a while; *up* is ``None`` if this version has no such endpoint."""
+    """What was read of an answer that stays true for a while, never the answer itself.
 
-    data: Any
+    *up* is ``None`` if this version has no such endpoint.
+    """
+
+    value: Any
     until: float
     up: bool | None = True
+
+
+@dataclass(slots=True)
+class _Info:
+    """What ``/info`` tells; the uptime was so when it was read."""
+
+    identity: Identity
+    measure: str | None
+    uptime: float | None
+    memory_total: float | None
+    memory_free: float | None
+
+
+@dataclass(slots=True)
+class _Status:
+    """What ``/status`` tells; the summary has the first few of these too."""
+
+    state: str | None = None
+    state_seconds: float | None = None
+    failure_code: float | None = None
+    failure: str | None = None
+    throttle: float | None = None
+    restart_required: bool | None = None
+    reboot_required: bool | None = None
+    locating: bool | None = None
+    warranty: str | None = None
+
+
+@dataclass(slots=True)
+class _Model:
+    """What ``/model`` tells of a miner that is whole."""
+
+    boards: float | None
+    chips: float | None
+    fans_required: float | None
 
 
 @dataclass(slots=True)
@@ -82,8 +123,8 @@ class ApiV1:
             ProbeError: either did not answer, or not with an object of this interface.
         """
         odd: Counter[str] = Counter()
-        info = Fields(await self._info(client), "info", odd)
-        reading = MinerReading(identity(info), unexpected=odd)
+        info = await self._info(client, odd)
+        reading = MinerReading(info.identity, unexpected=odd)
         reading.endpoints["info"] = True
 
         data = await self.access.get_json(client, f"{BASE}/summary")
@@ -92,43 +133,38 @@ class ApiV1:
         reading.endpoints["summary"] = True
         summary = Fields(data, "summary", odd).object("miner")
 
-        _state(reading, summary.object("miner_status"))
+        _tell(reading, _state(summary.object("miner_status")))
         if reading.state is not None and self._has_restarted(reading):
             # Its firmware and settings may be others now.
             self.forget()
-            info = Fields(await self._info(client), "info", odd)
-            reading.identity = identity(info)
+            info = await self._info(client, odd)
+            reading.identity = info.identity
         if reading.state is None or reading.state != self._state:
             # Without a mining process only the web server knows the state.
             self._kept.pop("status", None)
-        status = await self._kept_optional(client, reading, "status", SETTINGS_KEPT_SECONDS)
-        if isinstance(status, dict):
-            _status(reading, Fields(status, "status", odd))
+        status = await self._kept_optional(client, reading, "status", SETTINGS_KEPT_SECONDS, _status)
+        if status is not None:
+            _tell(reading, status)
         self._state = reading.state
 
-        scale = units.hashes_per_measure(
-            info.text("hr_measure"), reading.identity.model, reading.identity.algorithm
-        )
-        _system(reading, info.object("system"))
-        if reading.uptime is not None:
+        scale = units.hashes_per_measure(info.measure, reading.identity.model, reading.identity.algorithm)
+        reading.memory_total, reading.memory_free = info.memory_total, info.memory_free
+        if info.uptime is not None:
             # The minutes since /info was read have passed on the miner too.
-            reading.uptime += self.clock() - self._info_read_at
+            reading.uptime = info.uptime + self.clock() - self._info_read_at
         _summary(reading, summary, scale, boards=self.boards, pools=self.pools)
 
-        model = await self._kept_optional(client, reading, "model", KEPT_SECONDS)
-        if isinstance(model, dict):
-            whole = Fields(model, "model", odd)
-            chain = whole.object("chain")
-            reading.boards_expected = chain.number("num_chains")
-            reading.chips_expected = chain.number("chips_per_chain")
-            reading.fans_required = whole.object("cooling").object("fan_min_count").number("default")
-        perf = await self._kept_optional(client, reading, "perf-summary", SETTINGS_KEPT_SECONDS)
-        if isinstance(perf, dict):
-            reading.preset = _preset(Fields(perf, "perf-summary", odd))
+        model = await self._kept_optional(client, reading, "model", KEPT_SECONDS, _model)
+        if model is not None:
+            reading.boards_expected, reading.chips_expected = model.boards, model.chips
+            reading.fans_required = model.fans_required
+        reading.preset = await self._kept_optional(
+            client, reading, "perf-summary", SETTINGS_KEPT_SECONDS, _preset
+        )
         if self.boards:
-            factory = await self._kept_optional(client, reading, "chains/factory-info", KEPT_SECONDS)
-            if isinstance(factory, dict):
-                reading.factory = _factory(Fields(factory, "chains/factory-info", odd), scale)
+            reading.factory = await self._kept_optional(
+                client, reading, "chains/factory-info", KEPT_SECONDS, partial(_factory, scale)
+            )
         # A summary without a list of boards leaves them to the one with their chips.
         unlisted = self.boards and bool(summary) and reading.boards is None
         if self.chips or unlisted:
@@ -148,7 +184,7 @@ class ApiV1:
         if now or self.clock() - self._details_read_at >= self.chips_interval:
             self._details = []
             for path in self._details_paths(reading.identity.firmware_version):
-                data = await self._optional(client, reading, path, decode_details)
+                data = await self._optional(client, reading, path, decode_details, MAX_BYTES)
                 if reading.endpoints.get(path) is False:
                     return
                 if data is None:
@@ -164,6 +200,9 @@ class ApiV1:
             self._details_read_at = self.clock()
         reading.details = self._details
         reading.details_age = self.clock() - self._details_read_at
+        if not self.chips_interval:
+            # They are read each time: nobody will ask for these again.
+            self._details = []
 
     def _details_paths(self, version: str | None) -> tuple[str, ...]:
         if self._details_path is not None:
@@ -171,17 +210,18 @@ class ApiV1:
         # 1.3 renamed the list; builds before 1.2.5 have the deprecated one alone.
         return ("boards", "chains") if (version or "").startswith("1.3") else ("chains", "boards", "chips")
 
-    async def _info(self, client: Client) -> Any:
+    async def _info(self, client: Client, odd: Counter[str]) -> _Info:
         kept = self._kept.get("info")
         if kept and kept.until > self.clock():
-            return kept.data
+            return kept.value  # type: ignore[no-any-return]
         data = await self.access.get_json(client, f"{BASE}/info")
         # "miner" or "model" and a firmware: what every version of this interface has, whatever its brand.
         if not isinstance(data, dict) or not ({"miner", "model"} & data.keys() and "fw_version" in data):
             raise ProbeError(Reason.BAD_SHAPE, "/api/v1/info is not what this firmware answers")
-        self._kept["info"] = _Kept(data, self.clock() + KEPT_SECONDS)
+        info = _info(Fields(data, "info", odd))
+        self._kept["info"] = _Kept(info, self.clock() + KEPT_SECONDS)
         self._info_read_at = self.clock()
-        return data
+        return info
 
     def _has_restarted(self, reading: MinerReading) -> bool:
         before, self._state_seconds = self._state_seconds, reading.state_seconds
@@ -194,18 +234,21 @@ class ApiV1:
         self._details_read_at = -math.inf
         self.access.forget()
 
-    async def _kept_optional(self, client: Client, reading: MinerReading, name: str, seconds: float) -> Any:
+    async def _kept_optional(
+        self, client: Client, reading: MinerReading, name: str, seconds: float, read: Callable[[Fields], T]
+    ) -> T | None:
         kept = self._kept.get(name)
         if kept is None or kept.until <= self.clock():
             data = await self._optional(client, reading, name)
+            value = read(Fields(data, name, reading.unexpected)) if isinstance(data, dict) else None
             up = reading.endpoints.get(name)
             # What this version does not have is not asked for again until something changes.
             # A failure is not repeated at once either: the board may be busy.
             until = KEPT_SECONDS if up is None else seconds if up else SETTINGS_KEPT_SECONDS
-            self._kept[name] = kept = _Kept(data, self.clock() + until, up)
+            self._kept[name] = kept = _Kept(value, self.clock() + until, up)
         elif kept.up is not None:
             reading.endpoints[name] = kept.up
-        return kept.data
+        return cast("T | None", kept.value)
 
     async def _optional(
         self,
@@ -213,6 +256,7 @@ class ApiV1:
         reading: MinerReading,
         name: str,
         decoder: Callable[[bytes], Any] = decode,
+        max_bytes: int = ANSWER_BYTES,
     ) -> Any:
         """An answer the reading can do without.
 
@@ -220,7 +264,7 @@ class ApiV1:
         means that this version has no such endpoint: no answer, and no failure.
         """
         try:
-            data = await self.access.get_json(client, f"{BASE}/{name}", decoder)
+            data = await self.access.get_json(client, f"{BASE}/{name}", decoder, max_bytes)
         except ProbeError as error:
             if not no_such_path(client, error):
                 reading.endpoints[name] = False
@@ -256,35 +300,59 @@ def _algorithm(info: Fields, model: str | None) -> str:
     return "sha256d" if measure == "GH/s" else units.algorithm_of(model)
 
 
-def _state(reading: MinerReading, status: Fields) -> None:
+def _tell(reading: MinerReading, status: _Status) -> None:
     """What ``/status`` and the summary both tell; the first to tell is believed."""
-    if reading.state is None:
-        reading.state = status.choice("miner_state", catalogue.MINER_STATES)
-        reading.state_seconds = status.number("miner_state_time")
-    if reading.failure_code is None:
-        reading.failure_code = status.number("failure_code")
-    if reading.failure is None:
-        reading.failure = status.text("description")
-    if reading.throttle is None:
-        reading.throttle = _over(status.number("throttled"), 100)
+    # How long it has been so is told together with the state.
+    known = {"state", "state_seconds"} if reading.state is not None else set()
+    for name in _TOLD:
+        if name not in known and getattr(reading, name) is None:
+            setattr(reading, name, getattr(status, name))
 
 
-def _status(reading: MinerReading, status: Fields) -> None:
-    _state(reading, status)
-    reading.restart_required = status.flag("restart_required")
-    reading.reboot_required = status.flag("reboot_required")
-    reading.locating = status.flag("find_miner")
-    reading.warranty = status.choice("warranty", catalogue.WARRANTY_STATES)
+_TOLD = tuple(one.name for one in dataclass_fields(_Status))
 
 
-def _system(reading: MinerReading, system: Fields) -> None:
+def _state(status: Fields) -> _Status:
+    return _Status(
+        state=status.choice("miner_state", catalogue.MINER_STATES),
+        state_seconds=status.number("miner_state_time"),
+        failure_code=status.number("failure_code"),
+        failure=status.text("description"),
+        throttle=_over(status.number("throttled"), 100),
+    )
+
+
+def _status(status: Fields) -> _Status:
+    told = _state(status)
+    told.restart_required = status.flag("restart_required")
+    told.reboot_required = status.flag("reboot_required")
+    told.locating = status.flag("find_miner")
+    told.warranty = status.choice("warranty", catalogue.WARRANTY_STATES)
+    return told
+
+
+def _info(info: Fields) -> _Info:
+    system = info.object("system")
     printed = system.text("uptime")
-    if printed is not None:
-        reading.uptime = units.uptime_seconds(printed)
-        if reading.uptime is None:
-            system.odd("uptime")
-    reading.memory_total = _times(system.number("mem_total"), 1024)
-    reading.memory_free = _times(system.number("mem_free"), 1024)
+    uptime = None if printed is None else units.uptime_seconds(printed)
+    if printed is not None and uptime is None:
+        system.odd("uptime")
+    return _Info(
+        identity(info),
+        info.text("hr_measure"),
+        uptime,
+        _times(system.number("mem_total"), 1024),
+        _times(system.number("mem_free"), 1024),
+    )
+
+
+def _model(model: Fields) -> _Model:
+    chain = model.object("chain")
+    return _Model(
+        boards=chain.number("num_chains"),
+        chips=chain.number("chips_per_chain"),
+        fans_required=model.object("cooling").object("fan_min_count").number("default"),
+    )
 
 
 def _summary(reading: MinerReading, miner: Fields, scale: float, *, boards: bool, pools: bool) -> None:
@@ -464,7 +532,7 @@ def _range_or_sensors(chain: Fields, key: str) -> Range:
     return Range(min(measured), max(measured)) if measured else Range()
 
 
-def _factory(info: Fields, scale: float) -> Factory:
+def _factory(scale: float, info: Fields) -> Factory:
     return Factory(
         psu_model=info.text("psu_model"),
         psu_serial=info.text("psu_serial"),

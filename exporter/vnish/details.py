@@ -21,6 +21,8 @@ from exporter import catalogue, fields, units
 from exporter.fields import MAX_ITEMS, Fields
 from exporter.vnish.reading import Board, BoardDetail, Chips, Sensor
 
+# Three hundred chips are some 40 KB.
+MAX_BYTES = 512 * 1024
 # More than any board and any miner has, and few enough to bound a page.
 MAX_CHIPS = 512
 MAX_CHIPS_OF_MINER = 2048
@@ -74,10 +76,12 @@ def decode(body: bytes) -> Any:
     Raises:
         ProbeError: as :func:`exporter.fields.decode`.
     """
-    try:
-        return _decoder.decode(body)
-    except (ValueError, RecursionError):
-        return fields.decode(body)
+    if not fields.small_numbers(body):
+        try:
+            return _decoder.decode(body)
+        except (ValueError, RecursionError):
+            pass
+    return fields.decode(body)
 
 
 def details(answer: Any, path: str, scale: float, odd: Counter[str]) -> list[BoardDetail]:

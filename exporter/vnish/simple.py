@@ -25,7 +25,15 @@ from exporter.errors import ProbeError, Reason
 from exporter.fields import Fields, items
 from exporter.http import Client
 from exporter.vnish.access import no_such_path
-from exporter.vnish.details import MAX_CHIPS, MAX_CHIPS_OF_MINER, bounded, column, labels, part_number
+from exporter.vnish.details import (
+    MAX_BYTES,
+    MAX_CHIPS,
+    MAX_CHIPS_OF_MINER,
+    bounded,
+    column,
+    labels,
+    part_number,
+)
 from exporter.vnish.reading import Board, BoardDetail, Chips, Identity, MinerReading, Range
 
 _BOARD_STATES = {"healthy": "mining", "active": "mining", "ok": "mining", "online": "mining"}
@@ -65,7 +73,7 @@ class Simple:
             ProbeError: ``/summary`` did not answer, or with another shape.
         """
         odd: Counter[str] = Counter()
-        data = await client.get_json("/summary")
+        data = await client.get_json("/summary", max_bytes=MAX_BYTES)
         if not looks_simple(data):
             raise ProbeError(Reason.BAD_SHAPE, "/summary is not the simple shape")
         outer = Fields(data, "summary", odd)
@@ -117,7 +125,7 @@ class Simple:
         if name in self._absent:
             return None
         try:
-            data = await client.get_json(f"/{name}")
+            data = await client.get_json(f"/{name}", max_bytes=MAX_BYTES)
         except ProbeError as error:
             if no_such_path(client, error):
                 self._absent.add(name)

@@ -102,7 +102,7 @@ class VnishSource:
                 good = sum(step.status == 200 and not step.problem for step in client.steps[asked:-1])
                 reach = (good, _REACH.get(error.reason, 0))
                 if furthest is None or reach > furthest[0]:
-                    furthest = reach, error
+                    furthest = reach, error.bare()
                 if error.reason not in _OTHER_LANGUAGE and not client.digest_wanted:
                     break
             else:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import gc
+import sys
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 import pytest
@@ -569,6 +572,42 @@ async def test_boards_of_a_summary_without_them(outgoing: Outgoing, clock: FakeC
 async def test_a_white_label_is_a_vnish_miner(dialect: ApiV1, outgoing: Outgoing) -> None:
     reading, _ = await read(dialect, outgoing, info={**INFO, "fw_name": "UniPlusOS"})
     assert reading.identity.firmware == "UniPlusOS"
+
+
+def held_bytes(root: object) -> int:
+    """The size of all that an object keeps alive, but for code and what is shared by all."""
+    seen: set[int] = set()
+    total, waiting = 0, [root]
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen or isinstance(one, type | ModuleType | FunctionType | BuiltinFunctionType):
+            continue
+        seen.add(id(one))
+        total += sys.getsizeof(one)
+        waiting.extend(gc.get_referents(one))
+    return total
+
+
+async def test_of_answers_only_what_was_read_is_kept(dialect: ApiV1, outgoing: Outgoing) -> None:
+    def padded(answer: dict[str, Any]) -> dict[str, Any]:
+        return {**answer, "more": [[] for _ in range(5_000)], "text": "x" * 5_000}
+
+    await read(dialect, outgoing)
+    before = held_bytes(dialect)
+    dialect.forget()
+    reading, _ = await read(
+        dialect,
+        outgoing,
+        info=padded({**INFO, "miner": "Antminer L9" + "x" * 20_000}),
+        status=padded(STATUS),
+        model=padded(MODEL),
+        perf=padded(PERF),
+        factory=padded({**FACTORY, "chains": FACTORY["chains"] * 300}),
+    )
+    assert reading.preset
+    assert reading.factory
+    # Thirty-two boards of a factory are the most there is room for.
+    assert held_bytes(dialect) < before + 32 * 1024
 
 
 async def test_unknown_words_are_kept_and_counted(dialect: ApiV1, outgoing: Outgoing) -> None:

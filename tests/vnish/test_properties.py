@@ -82,7 +82,13 @@ class Device:
         self.steps: list[Step] = []
         self.digest_wanted = False
 
-    async def get_json(self, path: str, headers: Any = None, decoder: Callable[[bytes], Any] = decode) -> Any:
+    async def get_json(
+        self,
+        path: str,
+        headers: Any = None,
+        decoder: Callable[[bytes], Any] = decode,
+        max_bytes: int = 0,
+    ) -> Any:
         return decoder(self.answers.get(path, b"<html></html>"))
 
     async def request(self, method: str, path: str, **_: Any) -> Any:
