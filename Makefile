@@ -26,9 +26,11 @@ dashboards: ## grafana/dashboards from grafana/source
 	@scripts/bootstrap test
 	.venv/bin/python grafana/source/build.py
 
-bench: ## what a probe costs
+bench: ## what a probe, hostile answers and five thousand miners cost
 	@scripts/bootstrap test
 	.venv/bin/python benchmarks/probe.py
+	.venv/bin/python benchmarks/hostile.py
+	.venv/bin/python benchmarks/fleet.py
 
 mutants: ## are the tests worth it? MODULE=exporter/units.py for one file or folder; docs/mutants.md
 	@scripts/bootstrap mutants
