@@ -209,8 +209,9 @@ async def measure(arguments: argparse.Namespace, farm: Farm, port: int, pid: int
     for line in missed[:10]:
         print(f"  {line}")
     print(f"exporter: {used / seconds:.0%} of a core, {used / max(1, scraped) * 1000:.2f} ms a scrape")
+    end = resident_mib(pid)
     print(
-        f"resident memory: {empty:.0f} MiB at the start, {most:.0f} MiB at most, {resident_mib(pid):.0f} MiB at the end"
+        f"resident memory: {empty:.0f} MiB at the start, {max(most, end):.0f} at most, {end:.0f} at the end"
     )
     return 1 if missed else 0
 

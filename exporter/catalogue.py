@@ -793,6 +793,12 @@ MINING_POOL_BLOCKS = _counter(
 )
 
 # Its workers, under the names the pool has for them.
+MINING_POOL_WORKER_MINER = _info(
+    "mining_pool_worker_miner_info",
+    "The miner that mines as this worker: its worker in the configuration, else its name, the account's name before a"
+    " dot left out (fleet.miners[].worker, name)",
+    "worker miner",
+)
 MINING_POOL_WORKER_HASHRATE = _gauge(
     "mining_pool_worker_hashrate_hashes_per_second",
     "Hashrate the pool credits to the worker, averaged over a window (the account's workers)",

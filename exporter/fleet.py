@@ -24,6 +24,7 @@ from exporter.pools import Account, Context, PoolSource
 from exporter.pools import metrics as pool_metrics
 from exporter.pools.budget import Budget
 from exporter.pools.reading import PoolReading
+from exporter.pools.workers import WorkerNames
 from exporter.probe import Look, Reader
 from exporter.vnish import metrics as miner_metrics
 from exporter.vnish.access import Access
@@ -125,8 +126,12 @@ class Fleet:
         # What else listens in the miners' networks is nobody's to reach through the exporter.
         self._ports = {80, 443}
         self._unconfigured: OrderedDict[str, Target] = OrderedDict()
+        self.worker_names: WorkerNames = previous.worker_names if previous else WorkerNames()
         for miner in config.fleet.all_miners():
             self._add_miner(miner)
+        self.worker_names.update(
+            (miner.worker or miner.instance, miner.instance) for miner in config.fleet.all_miners()
+        )
         for account in config.pools:
             self._add_pool(account)
         for place, (_, reader) in self._previous.items():
@@ -311,7 +316,7 @@ class Fleet:
 
         return Reader(
             account.instance,
-            pool_metrics.kind(budget, max_age, self._wall_clock),
+            pool_metrics.kind(budget, max_age, self._wall_clock, self.worker_names),
             breaker=Breaker(*self.config.breaker(account.type), self._clock),
             open_client=open_client,
             read=source.read,

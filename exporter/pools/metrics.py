@@ -10,17 +10,27 @@ from exporter.exposition import Page
 from exporter.plausible import Guard
 from exporter.pools.budget import Budget
 from exporter.pools.reading import Network, PoolReading, Worker
+from exporter.pools.workers import WorkerNames
 from exporter.probe import TargetKind
 
 # A date further ahead than clocks differ is no date.
 MOST_AHEAD_SECONDS = 3600.0
 
 
-def kind(budget: Budget, max_age: float, wall_clock: Callable[[], float]) -> TargetKind[PoolReading]:
-    """How a pool account is written: its last good figures while young enough, and always its budget."""
+def kind(
+    budget: Budget, max_age: float, wall_clock: Callable[[], float], names: WorkerNames | None = None
+) -> TargetKind[PoolReading]:
+    """How a pool account is written: its last good figures while young enough, and always its budget.
+
+    *names* says which miners mine under a worker's name.
+    """
 
     def write(reading: PoolReading, page: Page, age: float) -> Counter[str]:
         now = wall_clock()
+        if names is not None:
+            for worker in reading.workers:
+                for miner in names.miners(worker.name):
+                    page.add(c.MINING_POOL_WORKER_MINER, 1.0, worker.name, miner)
         return samples(reading, page, now, now - age, max_age)
 
     def beside(page: Page, age: float | None) -> None:

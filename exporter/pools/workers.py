@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from exporter.pools.reading import Worker
 from exporter.units import clean
@@ -27,3 +27,21 @@ def bounded(found: Iterable[tuple[str, Callable[[str], Worker]]]) -> tuple[list[
             continue
         kept[name] = make(name)
     return list(kept.values()), cut
+
+
+class WorkerNames:
+    """Which miners mine under a worker's name; the same object through every reload of the configuration."""
+
+    def __init__(self) -> None:
+        self._miners: Mapping[str, Sequence[str]] = {}
+
+    def update(self, names: Iterable[tuple[str, str]]) -> None:
+        """Know these pairs of worker and miner, and no others."""
+        found: dict[str, list[str]] = {}
+        for worker, miner in names:
+            found.setdefault(worker, []).append(miner)
+        self._miners = found
+
+    def miners(self, worker: str) -> Sequence[str]:
+        """The miners of a worker as a pool names it: with or without the account's name before a dot."""
+        return self._miners.get(worker) or self._miners.get(worker.partition(".")[2], ())

@@ -368,7 +368,7 @@ def _pool() -> list[Any]:
             "Earning of a GH/s a day, scrypt",
             "What a thousand million scrypt hashes per second earn in a day.",
             USD,
-            query('max(mining_pool_profitability_usd_per_hash{algorithm="scrypt"}) * 1e9 * 86400', "now"),
+            query('max(instance:mining_pool_usd_per_hash:sum{algorithm="scrypt"}) * 1e9 * 86400', "now"),
             query(
                 'max(mining_pool_profitability_percentile_usd_per_hash{algorithm="scrypt"}) * 1e9 * 86400',
                 "percentile of the pool",

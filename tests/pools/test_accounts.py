@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from exporter.config.load import load
 from exporter.exposition import Page
+from exporter.fleet import Fleet
 from exporter.pools import Account, drivers
 from exporter.pools.metrics import samples
 from exporter.pools.reading import PoolReading
-from tests.conftest import L9, serve_site
+from exporter.pools.workers import WorkerNames
+from tests.conftest import L9, L9_NEW, serve_site
+from tests.pools.sites import pool_page, pool_site
 
 
 def account(**settings: Any) -> Account:
@@ -76,3 +81,34 @@ def test_a_reading_of_nothing_is_a_page_of_nothing() -> None:
     page = Page()
     assert samples(PoolReading(), page, 1000.0, 1000.0, 600.0) == {}
     assert not list(page.families())
+
+
+def test_a_worker_is_its_miner_with_or_without_the_accounts_name() -> None:
+    names = WorkerNames()
+    names.update([("rig1", "barn-1"), ("shared", "barn-2"), ("shared", "barn-3"), ("a.b", "barn-4")])
+    assert names.miners("rig1") == names.miners("account.rig1") == ["barn-1"]
+    assert names.miners("account.shared") == ["barn-2", "barn-3"]
+    assert names.miners("a.b") == names.miners("account.a.b") == ["barn-4"]
+    assert list(names.miners("rig")) == list(names.miners("rig1.account")) == []
+
+
+async def test_a_reload_matches_workers_anew_and_asks_the_pool_no_sooner(tmp_path: Path) -> None:
+    async with pool_site(tmp_path, "litecoinpool", [L9, L9_NEW]) as site:
+        page = await pool_page(site)
+        pairs = {
+            (dict(labels)["worker"], dict(labels)["miner"])
+            for labels in page["mining_pool_worker_miner_info"]
+        }
+        assert pairs == {("account.l9", "l9"), ("account.l9-new", "l9-new")}
+        config = yaml.safe_load(site.runtime.path.read_text())
+        config["fleet"]["miners"][0]["name"] = "renamed"
+        site.runtime.path.write_text(yaml.safe_dump(config))
+        before = site.runtime.fleet
+        site.runtime.fleet = Fleet(load(site.runtime.path, {}), site.runtime.outgoing, {}, before)
+        page = await pool_page(site)
+        pairs = {
+            (dict(labels)["worker"], dict(labels)["miner"])
+            for labels in page["mining_pool_worker_miner_info"]
+        }
+        assert pairs == {("account.l9", "renamed"), ("account.l9-new", "l9-new")}
+        assert len(site.host.requests) == 1
