@@ -661,8 +661,8 @@ MINING_POOL_LAST_SUCCESS = _gauge(
 MINING_POOL_USD = _gauge(
     "mining_pool_profitability_usd_per_hash",
     "What a hash earns now, in USD: times hashes per second it is USD per second. By coin where the pool tells"
-    " the coins apart: their sum is all it earns; source is pool for the pool's own quote, computed for what"
-    " follows from difficulty and price (the account's profitability)",
+    " the coins apart: their sum is all it earns; source is pool for the pool's own quote, pool_actual for what it"
+    " paid over the last day, computed for what follows from difficulty and price (the account's profitability)",
     "algorithm coin source",
     0,
 )

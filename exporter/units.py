@@ -31,6 +31,12 @@ def hashrate(text: str) -> float | None:
     return float(match[1]) * _SCALE[match[2]] if match else None
 
 
+def hashrate_scale(unit: str) -> float | None:
+    """Hashes per second in one of *unit*: ``"GH/s"`` and ``"GH"`` are 1e9; ``"Sol"`` counts no hashes."""
+    match = _HASHRATE.fullmatch(f"1 {unit[:16]}")
+    return _SCALE[match[2]] if match else None
+
+
 def hashrate_text(rate: float) -> str:
     """A hashrate in the unit a person reads: ``9.5 GH/s``."""
     for scale, unit in ((1e15, "PH/s"), (1e12, "TH/s"), (1e9, "GH/s"), (1e6, "MH/s"), (1e3, "kH/s")):

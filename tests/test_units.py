@@ -201,3 +201,20 @@ def test_cleaned_text_is_printable_and_short(text: str) -> None:
 )
 def test_efficiency_is_printed_in_the_unit_of_its_kind(joules: float, expected: str) -> None:
     assert units.efficiency_text(joules) == expected
+
+
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [
+        ("GH/s", 1e9),
+        ("KH/s", 1e3),
+        ("H/s", 1.0),
+        ("TH", 1e12),
+        ("Sol/s", None),
+        ("", None),
+        ("GB", None),
+        ("1H", None),
+    ],
+)
+def test_the_scale_of_a_unit(unit: str, expected: float | None) -> None:
+    assert units.hashrate_scale(unit) == expected

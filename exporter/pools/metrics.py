@@ -56,7 +56,7 @@ def samples(reading: PoolReading, page: Page, now: float, read_at: float, max_ag
     for heard_of, at in reading.last_updates.items():
         guard.add(c.MINING_POOL_LAST_UPDATE, at, heard_of)
     dates = dict(reading.dated)
-    newest = _profitability(reading, guard, now, read_at, max_age)
+    newest = _profitability(reading, guard, now, dates.get("profitability", read_at), max_age)
     if newest is not None:
         dates["profitability"] = newest
     if reading.hashrate or reading.coins or reading.workers:

@@ -19,8 +19,9 @@ class Profitability:
 
     *coin* is what it is earned in, or empty for all there is to earn with it. ``usd``, ``btc`` and ``coins``
     are per hash; *timestamp* is the pool's own date of the figures, ``None`` where it does not date them.
-    *source* is ``pool`` for what the pool quotes or pays and ``computed`` for what follows from the
-    network's difficulty and a price. *server_timestamp* is when the pool's server sent them.
+    *source* is ``pool`` for what the pool quotes or pays, ``pool_actual`` for what it paid over the last day
+    where that is another figure, and ``computed`` for what follows from the network's difficulty and a price.
+    *server_timestamp* is when the pool's server sent them.
     """
 
     algorithm: str

@@ -45,3 +45,25 @@ class WorkerNames:
     def miners(self, worker: str) -> Sequence[str]:
         """The miners of a worker as a pool names it: with or without the account's name before a dot."""
         return self._miners.get(worker) or self._miners.get(worker.partition(".")[2], ())
+
+
+class Seen:
+    """The workers of a pool that lists only those connected: who is gone was listed before.
+
+    Who was not listed for *kept_seconds* is forgotten; after a restart nobody has been seen.
+    """
+
+    def __init__(self, clock: Callable[[], float], kept_seconds: float) -> None:
+        self._clock = clock
+        self._kept_seconds = kept_seconds
+        self._last: dict[str, float] = {}
+
+    def gone(self, listed: Iterable[str]) -> list[str]:
+        """The names seen before that are not *listed* now."""
+        now = self._clock()
+        present = set(listed)
+        kept = {name: at for name, at in self._last.items() if now - at < self._kept_seconds}
+        room = max(0, MOST_WORKERS - len(present))
+        away = sorted((name for name in kept if name not in present), key=kept.__getitem__, reverse=True)
+        self._last = {name: kept[name] for name in away[:room]} | dict.fromkeys(present, now)
+        return away[:room]

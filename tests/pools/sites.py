@@ -13,11 +13,13 @@ from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.config.load import load
+from exporter.fleet import Fleet, Target
 from exporter.http import Outgoing
 from exporter.server.app import create_app
 from exporter.server.runtime import Runtime
 from exporter.simulator.pools.host import PoolHost
 from exporter.simulator.simulation import MinerSpec, Simulation
+from tests.conftest import FakeClock
 
 Pages = dict[str, dict[tuple[tuple[str, str], ...], float]]
 
@@ -71,6 +73,38 @@ async def pool_site(
             await server.start_server()
             async with TestClient(server) as client:
                 yield PoolSite(kind, simulation, runtime, client, logged)
+
+
+@contextlib.asynccontextmanager
+async def clocked_pool(
+    tmp_path: Path,
+    kind: str,
+    specs: list[MinerSpec],
+    clock: FakeClock,
+    *,
+    account: dict[str, Any] | None = None,
+) -> AsyncIterator[tuple[PoolHost, Target]]:
+    """One account at a simulated pool of *kind*, both on a clock that moves only when told."""
+
+    async def sleep(seconds: float) -> None:
+        clock.advance(seconds)
+
+    def wall() -> float:
+        return 1_795_000_000.0 + clock()
+
+    async with (
+        Simulation(specs, pools=(kind,), clock=clock, wall_clock=wall) as simulation,
+        Outgoing.open_session() as session,
+    ):
+        config = simulation.configuration()
+        config["pools"][0] |= account or {}
+        path = tmp_path / "config.yaml"
+        path.write_text(yaml.safe_dump(config))
+        outgoing = Outgoing(session, clock=clock, sleep=sleep)
+        fleet = Fleet(load(path, {}), outgoing, {}, clock=clock, wall_clock=wall)
+        host = simulation.pools[kind]
+        assert isinstance(host, PoolHost)
+        yield host, fleet.pools[kind]
 
 
 async def pool_page(site: PoolSite) -> Pages:

@@ -35,11 +35,12 @@ class Caller:
         return ask
 
 
-def make(clock: FakeClock, gap: float = 0.0) -> tuple[Parts, Caller]:
+def make(clock: FakeClock, gap: float = 0.0, repeat: float = 0.0) -> tuple[Parts, Caller]:
     async def sleep(seconds: float) -> None:
         clock.advance(seconds)
 
-    return Parts(clock, kept_seconds=600, gap_seconds=gap, sleep=sleep), Caller(clock)
+    parts = Parts(clock, kept_seconds=600, gap_seconds=gap, repeat_seconds=repeat, sleep=sleep)
+    return parts, Caller(clock)
 
 
 async def test_each_call_has_its_own_rhythm(clock: FakeClock) -> None:
@@ -94,3 +95,70 @@ async def test_a_refused_account_is_no_partial_failure(clock: FakeClock, reason:
     caller.error = ProbeError(reason, "no")
     with pytest.raises(ProbeError):
         await parts.optional(caller, "a", 60, caller.call("a"))  # type: ignore[arg-type]
+
+
+async def test_a_call_that_failed_is_not_repeated_too_soon(clock: FakeClock) -> None:
+    parts, caller = make(clock, repeat=10.0)
+    caller.deadline = clock() + 1000
+    caller.error = ProbeError(Reason.EMPTY, "nothing")
+    with pytest.raises(ProbeError):
+        await parts.required(caller, "a", 60, caller.call("a"))  # type: ignore[arg-type]
+    clock.advance(4)
+    caller.deadline = clock() + 5
+    with pytest.raises(ProbeError) as caught:
+        await parts.required(caller, "a", 60, caller.call("a"))  # type: ignore[arg-type]
+    assert caught.value.reason is Reason.EMPTY, "the reason stays what the pool said"
+    assert caller.asked == ["a"]
+    caller.deadline = clock() + 9
+    caller.error = None
+    started = clock()
+    await parts.required(caller, "a", 60, caller.call("a"))  # type: ignore[arg-type]
+    assert clock() - started == 6.0
+    assert parts.error("a") is None
+
+
+async def test_a_pool_that_was_not_reached_may_be_asked_again_at_once(clock: FakeClock) -> None:
+    parts, caller = make(clock, repeat=600.0)
+    caller.error = ProbeError(Reason.CONNECTION, "refused")
+    for _ in range(2):
+        with pytest.raises(ProbeError):
+            await parts.required(caller, "a", 60, caller.call("a"))  # type: ignore[arg-type]
+    assert caller.asked == ["a", "a"]
+
+
+async def test_a_value_that_stands_in_does_not_vanish_while_another_call_has_its_turn(
+    clock: FakeClock,
+) -> None:
+    parts, caller = make(clock, gap=10.0)
+    assert await parts.optional(caller, "a", 60, caller.call("a")) == "a1"  # type: ignore[arg-type]
+    clock.advance(60)
+    caller.error = ProbeError(Reason.HTTP_STATUS, "500")
+    assert await parts.optional(caller, "a", 60, caller.call("a")) == "a1"  # type: ignore[arg-type]
+    caller.error = None
+    clock.advance(60)
+    caller.deadline = clock() + 5
+    await parts.required(caller, "b", 60, caller.call("b"))  # type: ignore[arg-type]
+    assert await parts.optional(caller, "a", 60, caller.call("a")) == "a1"  # type: ignore[arg-type]
+    assert parts.age("a") == 120.0
+    assert parts.longest_untried(["b", "a", "c"]) == ["c", "a", "b"]
+
+
+async def test_no_call_starves_when_each_reading_has_time_for_one_and_some_fail(clock: FakeClock) -> None:
+    parts, caller = make(clock, gap=10.0)
+    names = [f"call{number}" for number in range(8)]
+
+    def call(name: str):  # type: ignore[no-untyped-def]
+        async def ask(_: Client) -> str:
+            caller.asked.append(name)
+            if name in names[:4]:
+                raise ProbeError(Reason.HTTP_STATUS, "500")
+            return name
+
+        return ask
+
+    for _ in range(60):
+        caller.deadline = clock() + 9.5
+        for name in parts.longest_untried(names):
+            await parts.optional(caller, name, 300, call(name))  # type: ignore[arg-type]
+        clock.advance(60)
+    assert all(caller.asked.count(name) >= 7 for name in names), caller.asked

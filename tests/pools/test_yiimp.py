@@ -1,0 +1,438 @@
+"""YiiMP sites: units that lie in wait, answers of nothing, and pauses between requests that are kept."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from hypothesis import given, settings
+
+from exporter import catalogue as c
+from exporter.config.load import ConfigError, load
+from exporter.errors import ProbeError, Reason
+from exporter.exposition import Page
+from exporter.pools import Account, drivers
+from exporter.pools.metrics import samples
+from exporter.pools.reading import PoolReading
+from exporter.pools.workers import MOST_WORKERS
+from exporter.pools.yiimp.site import Status, networks, status
+from exporter.pools.yiimp.wallet import wallet_of
+from exporter.simulator.pools.yiimp import TOO_HIGH
+from exporter.simulator.simulation import MinerSpec
+from tests.conftest import FakeClock
+from tests.pools.mangled import mangled
+from tests.pools.sites import clocked_pool, pool_page, pool_site
+
+# An entry as a site gave it.
+STATUS: dict[str, Any] = {
+    "Scrypt": {
+        "name": "scrypt",
+        "port": 3433,
+        "coins": 44,
+        "fees": 1,
+        "fees_solo": 1,
+        "hashrate": 4018714999,
+        "workers": 5,
+        "estimate_current": "0.00001353",
+        "estimate_last24h": "0.00001915",
+        "actual_last24h": "0.01302",
+        "mbtc_mh_factor": 1000,
+        "hashrate_last24h": 2924587603.0316,
+    }
+}
+WALLET: dict[str, Any] = {
+    "currency": "DOGE",
+    "unsold": 24.915,
+    "balance": "1.5",
+    "unpaid": 26.415,
+    "paid24h": 84.746,
+    "total": 111.161,
+    "paidtotal": 9000.25,
+    "minpay": 40,
+    "miners": [
+        {
+            "version": "vnish",
+            "password": "c=DOGE,ID=l9a",
+            "ID": "l9a",
+            "algo": "scrypt",
+            "accepted": 9.1e9,
+            "rejected": 2e7,
+        },
+        {
+            "version": "vnish",
+            "password": "barn7,c=DOGE",
+            "ID": "",
+            "algo": "scrypt",
+            "accepted": 8e9,
+            "rejected": 1e7,
+        },
+        {
+            "version": "vnish",
+            "password": "c=DOGE,ID=l9a",
+            "ID": "l9a",
+            "algo": "Scrypt",
+            "accepted": 0.9e9,
+            "rejected": 0,
+        },
+        {
+            "version": "vnish",
+            "password": "c=DOGE",
+            "ID": "",
+            "algo": "scrypt",
+            "accepted": 1e9,
+            "rejected": 0,
+        },
+        {
+            "version": "ccminer",
+            "password": "x",
+            "ID": "gpu",
+            "algo": "x16r",
+            "accepted": 5e7,
+            "rejected": 1e6,
+        },
+    ],
+    "payouts": [
+        {"time": "1617480306", "amount": 0.0022, "tx": "a"},
+        {"time": 1617580306, "amount": "1.23", "tx": "b"},
+    ],
+}
+CURRENCIES: dict[str, Any] = {
+    "DOGE": {"algo": "scrypt", "difficulty": "42000000.5", "network_hashrate": 3e15, "hashrate": False},
+    "LTC-scrypt": {"symbol": "LTC", "algo": "scrypt", "difficulty": 105000000, "24h_blocks": 3},
+    "LTC": {"algo": "sha256", "difficulty": 7},
+    "VTC": {"algo": "lyra2", "difficulty": 1},
+}
+
+MINERS = [
+    MinerSpec("l9-1", "l9", "1.2.7"),
+    MinerSpec("l9-2", "l9", "1.3.4"),
+    MinerSpec("l7-3", "l7", "1.2.7"),
+]
+
+
+def read_status(entry: dict[str, Any]) -> Status:
+    return status({"scrypt": entry}, Counter())
+
+
+def test_a_recorded_quote_is_bitcoin_for_a_day_of_a_gigahash() -> None:
+    found = status(STATUS, Counter())
+    estimate, actual = found.profitability
+    assert (estimate.algorithm, estimate.source, estimate.usd) == ("scrypt", "pool", None)
+    assert estimate.btc == pytest.approx(1.353e-5 / 1e9 / 86_400)
+    assert actual.source == "pool_actual"
+    assert actual.btc == pytest.approx(1.302e-5 / 1e9 / 86_400), "what was paid is told in thousandths"
+    assert found.fee_ratio == {"scrypt": 0.01}
+
+
+@pytest.mark.parametrize(("factor", "unit"), [(1, 1e6), ("1000", 1e9), (0.001, 1e3), (1e6, 1e12)])
+def test_the_factor_is_the_sites(factor: Any, unit: float) -> None:
+    entry = {"estimate_current": "0.5", "mbtc_mh_factor": factor}
+    [quote] = read_status(entry).profitability
+    assert quote.btc == pytest.approx(0.5 / unit / 86_400)
+
+
+@pytest.mark.parametrize("factor", [None, 0, -1, "", "much", False])
+def test_without_a_factor_there_is_no_quote(factor: Any) -> None:
+    assert read_status({"estimate_current": "0.5", "mbtc_mh_factor": factor}).profitability == []
+    assert read_status({"estimate_current": "0.5"}).profitability == []
+
+
+def test_a_wallet_of_two_balances_and_three_workers() -> None:
+    wallet = wallet_of(WALLET, "scrypt", Counter())
+    assert wallet.ticker == "DOGE"
+    assert (wallet.coin.balance_confirmed, wallet.coin.balance_unconfirmed) == (1.5, 24.915)
+    assert wallet.coin.paid_total == 9000.25
+    assert (wallet.coin.last_payout, wallet.coin.last_payout_time) == (1.23, 1617580306)
+    assert wallet.coin.earned_24h is None, "paid24h is what was paid out, not income"
+    assert set(wallet.workers) == {"l9a", "barn7"}
+    assert wallet.nameless == 1
+    assert wallet.hashrate == 19e9, "with the login nobody named, without the other algorithm"
+    first = wallet.workers["l9a"]
+    assert first.hashrate == {"now": 10e9}, "logins of one name are added"
+    assert (first.rate_accepted, first.rate_rejected) == (10e9, 2e7)
+    assert (first.shares_accepted, first.hashes_accepted, first.reject_ratio) == (None, None, None)
+    assert first.online is True
+    assert first.last_share is None
+
+
+def test_numbers_that_are_none_are_no_zeros() -> None:
+    wallet = wallet_of({"currency": "DOGE", "miners": [{"ID": "a", "algo": "scrypt"}]}, "scrypt", Counter())
+    assert wallet.hashrate is None
+    assert wallet.workers["a"].rate_accepted is None
+    assert wallet_of({"symbol": "LTC", "balance": 1}, "scrypt", Counter()).listed is False
+    assert wallet_of({"currency": "LTC", "miners": []}, "scrypt", Counter()).hashrate == 0
+
+
+def test_a_fork_that_prints_hashrates_is_read() -> None:
+    row = {"ID": "a", "algo": "scrypt", "hashrate": "12 Mh/s"}
+    wallet = wallet_of({"currency": "LTC", "miners": [row]}, "scrypt", Counter())
+    assert wallet.workers["a"].hashrate == {"now": 12e6}
+    row["accepted"] = 13e6  # type: ignore[assignment]
+    wallet = wallet_of({"currency": "LTC", "miners": [row]}, "scrypt", Counter())
+    assert wallet.workers["a"].hashrate == {"now": 13e6}
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({"currency": "INVALID", "unsold": 0, "balance": 0}, Reason.UNKNOWN_ACCOUNT),
+        ({"error": "no"}, Reason.POOL_ERROR),
+        ({"something": 1}, Reason.BAD_SHAPE),
+    ],
+)
+def test_an_answer_without_a_wallet_says_why(body: dict[str, Any], reason: Reason) -> None:
+    with pytest.raises(ProbeError) as caught:
+        wallet_of(body, "scrypt", Counter())
+    assert caught.value.reason is reason
+
+
+def test_the_networks_of_the_coins_by_ticker_or_alias() -> None:
+    odd: Counter[str] = Counter()
+    found = networks(CURRENCIES, "scrypt", odd)
+    assert {ticker: one.difficulty for ticker, one in found.items()} == {"LTC": 105e6, "DOGE": 42000000.5}
+    assert found["DOGE"].hashrate == 3e15
+    assert not odd
+
+
+async def test_over_a_socket_it_is_what_the_miners_hash(tmp_path: Path) -> None:
+    async with pool_site(tmp_path, "yiimp", MINERS) as site:
+        page = await pool_page(site)
+        assert page["mining_pool_up"] == {(): 1}
+        assert page["mining_pool_workers"] == {(("state", "online"),): 3, (("state", "offline"),): 0}
+        truth = sum(host.miner.owner_rate() for host in site.simulation.miners.values())
+        hashes = page["mining_pool_hashrate_hashes_per_second"][(("window", "now"),)]
+        assert hashes == pytest.approx(truth * TOO_HIGH, rel=0.2)
+        account = site.simulation.account
+        worth = sum(account.coins_per_hash(ticker) * one.usd for ticker, one in account.networks.items())
+        quotes = page["mining_pool_profitability_btc_per_hash"]
+        labels = {"algorithm": "scrypt", "coin": ""}
+        told = {
+            dict(key)["source"]: value for key, value in quotes.items() if labels.items() <= dict(key).items()
+        }
+        assert told["pool"] == pytest.approx(worth / 61_000)
+        assert told["pool_actual"] == pytest.approx(0.95 * worth / 61_000)
+        assert page["mining_pool_fee_ratio"] == {(): pytest.approx(0.02)}
+        assert page["mining_network_difficulty"] == {
+            (("coin", "LTC"),): pytest.approx(1.05e8),
+            (("coin", "DOGE"),): pytest.approx(4.2e7),
+        }
+        assert set(page["mining_pool_worker_accepted_hashes_per_second"]) == {
+            (("worker", name),) for name in ("l9-1", "l9-2", "l7-3")
+        }
+        assert "mining_pool_worker_shares_accepted_total" not in page
+        for _ in range(5):
+            await pool_page(site)
+        assert site.host.too_fast == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("wrong_key", "unknown_account"),
+        ("unknown_account", "empty"),
+        ("throttled", "empty"),
+        ("ip_not_allowed", "unauthorised"),
+        ("html", "html"),
+        ("empty", "empty"),
+        ("truncated", "not_json"),
+        ("http_500", "http_status"),
+        ("dead", "connection"),
+        ("hanging", "timeout"),
+        ("key_echoed", "pool_error"),
+    ],
+)
+async def test_each_failure_has_its_reason_and_is_no_zero(tmp_path: Path, fault: str, reason: str) -> None:
+    async with pool_site(tmp_path, "yiimp", MINERS, timeout_seconds=0.5) as site:
+        await site.simulation.inject("yiimp", fault)
+        page = await pool_page(site)
+        assert page["mining_pool_up"] == {(): 0}
+        assert page["mining_pool_scrape_failure"][(("reason", reason),)] == 1
+        assert "mining_pool_hashrate_hashes_per_second" not in page
+        assert site.simulation.account.key not in json.dumps(site.logged, default=str)
+
+
+async def test_hours_of_scraping_keep_the_pauses_and_notice_who_leaves(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    async with clocked_pool(tmp_path, "yiimp", MINERS, clock) as (host, target):
+        for scrape in range(4 * 60):  # one hour, every 15 seconds
+            _, page = await target.probe(clock() + 9.5)
+            assert page.value(c.MINING_POOL_UP) == 1, scrape
+            clock.advance(15)
+        assert host.too_fast == []
+        assert host.asked == {"walletex": 60, "status": 60, "currencies": 12}
+        host.account.inject("vanishing_worker")
+        clock.advance(60)
+        _, page = await target.probe(clock() + 9.5)
+        assert page.value(c.MINING_POOL_WORKERS, "offline") == 1
+        assert page.value(c.MINING_POOL_WORKER_ONLINE, "l9-1") == 0
+        assert page.value(c.MINING_POOL_WORKER_HASHRATE, "l9-1", "now") is None
+        assert page.value(c.MINING_POOL_WORKER_ONLINE, "l9-2") == 1
+        host.account.repair()
+        clock.advance(60)
+        _, page = await target.probe(clock() + 9.5)
+        assert page.value(c.MINING_POOL_WORKER_ONLINE, "l9-1") == 1
+        host.account.inject("vanishing_worker")
+        for _ in range(61):
+            clock.advance(60)
+            _, page = await target.probe(clock() + 9.5)
+        assert page.value(c.MINING_POOL_WORKER_ONLINE, "l9-1") is None, "after an hour it is forgotten"
+        assert page.value(c.MINING_POOL_WORKERS, "offline") == 0
+
+
+@pytest.mark.parametrize("fault", ["throttled", "truncated", "key_echoed"])
+async def test_a_pool_that_fails_is_not_hammered(tmp_path: Path, clock: FakeClock, fault: str) -> None:
+    async with clocked_pool(tmp_path, "yiimp", MINERS, clock) as (host, target):
+        host.account.inject(fault)
+        for _ in range(600):
+            _, page = await target.probe(clock() + 9.5)
+            assert page.value(c.MINING_POOL_UP) == 0
+            clock.advance(3)
+        assert host.too_fast == []
+
+
+async def test_a_site_without_the_longer_answer_is_asked_for_the_shorter(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with clocked_pool(tmp_path, "yiimp", MINERS, clock) as (host, target):
+        healthy = host.fake.answer
+
+        async def answer(request: web.BaseRequest) -> web.Response:
+            if request.path in ("/api/walletEx", "/api/wallet"):
+                return web.Response(status=404)
+            return await healthy(request)
+
+        monkeypatch.setattr(host.fake, "answer", answer)
+        for _ in range(3):
+            _, page = await target.probe(clock() + 9.5)
+            assert page.value(c.MINING_POOL_BALANCE, "DOGE", "confirmed") is not None
+            assert page.value(c.MINING_POOL_WORKERS, "online") is None
+            clock.advance(60)
+        assert host.asked["walletex"] == 1, "what the site has not is not asked for again soon"
+
+
+async def test_a_site_without_an_address_is_asked_for_its_quotes(tmp_path: Path) -> None:
+    async with pool_site(tmp_path, "yiimp", MINERS, account={"address": None}) as site:
+        page = await pool_page(site)
+        assert page["mining_pool_up"] == {(): 1}
+        assert "mining_pool_profitability_btc_per_hash" in page
+        assert "mining_pool_workers" not in page
+        assert "walletex" not in site.host.asked
+
+
+async def test_odd_answers_give_no_zero_and_no_exception(tmp_path: Path) -> None:
+    async with pool_site(tmp_path, "yiimp", MINERS) as site:
+        await site.simulation.inject("yiimp", "numbers_as_text")
+        text = await pool_page(site)
+        assert text["mining_pool_up"] == {(): 1}
+        assert text["mining_pool_hashrate_hashes_per_second"][(("window", "now"),)] > 1e9
+    async with pool_site(tmp_path, "yiimp", MINERS) as site:
+        await site.simulation.inject("yiimp", "nulls")
+        nulls = await pool_page(site)
+        assert nulls["mining_pool_up"] == {(): 1}
+        for series in (
+            "balance_coins",
+            "hashrate_hashes_per_second",
+            "profitability_btc_per_hash",
+            "fee_ratio",
+        ):
+            assert f"mining_pool_{series}" not in nulls
+
+
+async def test_names_nobody_would_choose_are_cleaned_and_bounded(tmp_path: Path) -> None:
+    async with pool_site(tmp_path, "yiimp", MINERS) as site:
+        await site.simulation.inject("yiimp", "hostile_names")
+        page = await pool_page(site)
+        names = {dict(labels)["worker"] for labels in page["mining_pool_worker_online"]}
+        assert all(name.isprintable() and 0 < len(name) <= 128 for name in names)
+    async with pool_site(tmp_path, "yiimp", MINERS) as site:
+        await site.simulation.inject("yiimp", "many_workers", {"count": 5000})
+        page = await pool_page(site)
+        assert len(page["mining_pool_worker_online"]) == MOST_WORKERS
+        assert page["mining_pool_workers_cut"][()] > 3000
+        assert page["mining_pool_workers"][(("state", "online"),)] == 5003
+
+
+def account(**given: Any) -> Account:
+    return Account("yiimp", drivers()["yiimp"].Settings(**given))
+
+
+def test_a_miner_belongs_to_the_site_it_mines_to() -> None:
+    zpool = account(base_url="https://www.zpool.ca", address="D1")
+    assert zpool.mined_at("scrypt.eu.mine.zpool.ca:3433")
+    assert not zpool.mined_at("scrypt.notzpool.ca:3433")
+    elsewhere = account(base_url="https://pool.example", stratum_url="stratum+tcp://s.other.example:3433")
+    assert elsewhere.mined_at("s.other.example:3433")
+    assert (
+        account(base_url="http://127.0.0.1:99").driver.hosts(account(base_url="http://127.0.0.1:99").settings)
+        == ()
+    )
+
+
+def test_what_to_type_into_a_miner() -> None:
+    site = account(
+        base_url="https://www.zpool.ca",
+        address="DWallet",
+        payout_coin="DOGE",
+        stratum_url="stratum+tcp://scrypt.mine.zpool.ca:3433",
+    )
+    assert site.driver.stratum(site.settings, "barn1-l9", "scrypt") == {
+        "url": "stratum+tcp://scrypt.mine.zpool.ca:3433",
+        "user": "DWallet",
+        "password": "c=DOGE,ID=barn1-l9",
+    }
+    for worker, algorithm in (("a,c=BTC", "scrypt"), ("barn1", "sha256d")):
+        with pytest.raises(ValueError, match="expected"):
+            site.driver.stratum(site.settings, worker, algorithm)
+    bare = account(base_url="https://www.zpool.ca")
+    with pytest.raises(ValueError, match="expected stratum_url"):
+        bare.driver.stratum(bare.settings, "barn1", "scrypt")
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ("{type: yiimp, address: D1}", "expected base_url"),
+        ("{type: yiimp, base_url: 'https://a.example', address: D1, api_key: k}", "expected address"),
+        ("{type: yiimp, dialect: mining_dutch, account_id: 1}", "expected api_key"),
+        ("{type: yiimp, dialect: mining_dutch, api_key: k}", "expected account_id"),
+        ("{type: yiimp, dialect: mining_dutch, api_key: k, account_id: 1, address: D}", "found address"),
+        ("{type: yiimp, base_url: 'https://a.example', sync_interval_seconds: 5}", "30"),
+        ("{type: yiimp, base_url: 'https://a.example', stratum_url: zpool}", "stratum_url"),
+    ],
+)
+def test_a_wrong_section_is_one_clear_line(tmp_path: Path, section: str, words: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(f"pools:\n  - {section}\n")
+    with pytest.raises(ConfigError) as caught:
+        load(path, {})
+    [fault] = caught.value.faults
+    assert words in fault
+
+
+@settings(max_examples=200, deadline=None)
+@given(wallet=mangled(WALLET), quotes=mangled(STATUS), coins=mangled(CURRENCIES))
+def test_mangled_answers_never_raise_but_as_agreed(
+    wallet: dict[str, Any], quotes: dict[str, Any], coins: dict[str, Any]
+) -> None:
+    found = PoolReading()
+    try:
+        read = wallet_of(wallet, "scrypt", found.unexpected)
+        found.workers = list(read.workers.values())
+        if read.ticker:
+            found.coins[read.ticker] = read.coin
+        if read.hashrate is not None:
+            found.hashrate["now"] = read.hashrate
+    except ProbeError:
+        pass
+    found.profitability = status(quotes, found.unexpected).profitability
+    found.networks = networks(coins, "scrypt", found.unexpected)
+    page = Page()
+    samples(found, page, 1.7e9, 1.7e9, 600.0)
+    for metric, values in page.families():
+        for value in values.values():
+            assert metric.low <= value <= metric.high
