@@ -29,7 +29,7 @@ from exporter.errors import ProbeError, Reason
 from exporter.fields import Fields
 from exporter.http import Client
 from exporter.pools import Context
-from exporter.pools.answers import ask
+from exporter.pools.answers import MAX_BYTES, ask
 from exporter.pools.parts import Parts
 from exporter.pools.reading import PoolReading, Profitability, Worker
 from exporter.pools.workers import Seen, bounded
@@ -41,6 +41,8 @@ _POOL_SECONDS = 300.0
 # The quickest of the clients people use ask once a minute.
 _REPEAT_SECONDS = 60.0
 _MOST_ROWS = 20_000
+# Twice an account of five thousand workers, since idle copies of them are listed too.
+_MAX_BYTES = 2 * MAX_BYTES
 _MOST_PAYMENTS = 1000
 _PERCENT = 1e-2
 # The pool's names of algorithms to the ones used here.
@@ -115,7 +117,9 @@ class PowerSource:
         return found
 
     async def _user(self, client: Client) -> dict[str, Any]:
-        data = await ask(client, "/api/user", query={"apiKey": self._key.get_secret_value()})
+        data = await ask(
+            client, "/api/user", query={"apiKey": self._key.get_secret_value()}, max_bytes=_MAX_BYTES
+        )
         if data is None or data == {} or data == []:
             self._empty += 1
             if self._empty >= _MOST_EMPTY:
