@@ -156,6 +156,8 @@ async def test_calls_that_fail_do_not_keep_the_others_from_their_turn(
             clock.advance(60)
         assert page.value(c.MINING_POOL_UP) == 1
         assert page.value(c.MINING_POOL_BALANCE, "DOGE", "confirmed") is not None
+        assert page.value(c.MINING_POOL_EARNED_24H, "DOGE") is not None
+        assert page.value(c.MINING_POOL_LAST_PAYOUT, "DOGE") is not None
         assert page.value(c.MINING_POOL_BALANCE, "LTC", "confirmed") is None
         assert page.value(c.MINING_POOL_PART_UP, "balance_ltc") == 0
         assert page.value(c.MINING_POOL_PART_UP, "balance_doge") == 1
