@@ -322,7 +322,7 @@ class Fleet:
             read=source.read,
             clock=self._clock,
             reuse_seconds=settings.sync_interval_seconds,
-            reuse_failure_seconds=fleet.min_interval_seconds,
+            reuse_failure_seconds=max(fleet.min_interval_seconds, settings.pause_seconds),
             most_seconds=fleet.timeout_seconds,
             close=source.close,
         )

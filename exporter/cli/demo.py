@@ -22,6 +22,7 @@ from exporter.simulator.stack import Stack, StackError, find_program, require_fr
 EXPORTER = "127.0.0.1:10777"
 CONTROL_PORT = 10790
 POOL_PORT = 13000
+POOL_KIND = "litecoinpool"
 MINER_PORT = 8077
 PROMETHEUS_PORT = 19090
 ALERTMANAGER_PORT = 19093
@@ -81,6 +82,7 @@ async def _demo(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         port=MINER_PORT,
         pool_port=POOL_PORT,
+        pools=(POOL_KIND,),
         speed=arguments.speed,
     )
     steps = load_scenario(arguments.scenario, list(simulation.miners)) if arguments.scenario else []

@@ -39,6 +39,11 @@ class PoolSettings(Section):
     rate_limit_requests_per_hour: Annotated[Integer, Field(gt=0)] = 4500
     max_age_minutes: Positive = 10.0
 
+    @property
+    def pause_seconds(self) -> float:
+        """The least time between two readings that the pool wants, failed ones included."""
+        return 0.0
+
 
 class KeyedSettings(PoolSettings):
     """An account that is asked for with a key."""

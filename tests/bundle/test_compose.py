@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from exporter import __version__
-from exporter.cli.demo import MINER_PORT, POOL_PORT, demo_configuration
+from exporter.cli.demo import MINER_PORT, POOL_KIND, POOL_PORT, demo_configuration
 from exporter.config.load import load
 from exporter.simulator.simulation import Simulation, mixed_fleet
 from tests.conftest import ROOT
@@ -196,7 +196,7 @@ def test_a_secret_nobody_gave_is_empty_but_grafanas(tmp_path: Path, make_secrets
 
 
 def test_a_second_run_changes_only_what_is_given(tmp_path: Path, make_secrets: MakeSecrets) -> None:
-    make_secrets(SLACK_WEBHOOK_URL="http://127.0.0.1/old", PROHASHING_API_KEY="k%y \\n")
+    make_secrets(SLACK_WEBHOOK_URL="http://127.0.0.1/old", POOL_API_KEY="k%y \\n")
     hook = tmp_path / "secrets/slack_webhook_url"
     inode, password = hook.stat().st_ino, (tmp_path / "secrets/grafana_admin_password").read_text()
     make_secrets(SLACK_WEBHOOK_URL="http://127.0.0.1/new")
@@ -224,7 +224,7 @@ def test_the_names_in_the_configuration_files_are_services() -> None:
 
 
 def test_the_demos_configuration_is_the_simulators() -> None:
-    simulation = Simulation(mixed_fleet(12), port=MINER_PORT, pool_port=POOL_PORT)
+    simulation = Simulation(mixed_fleet(12), port=MINER_PORT, pool_port=POOL_PORT, pools=(POOL_KIND,))
     written = yaml.safe_load((ROOT / "config.demo.yaml").read_text())
     assert written == demo_configuration(simulation)
 

@@ -74,6 +74,7 @@ def test_the_readmes_configuration_is_good(tmp_path: Any) -> None:
     assert len(config.splitlines()) <= 10
     path = tmp_path / "config.yaml"
     path.write_text(config)
+    (tmp_path / "litecoinpool.key").write_text("secret")
     assert len(load(path, {}).fleet.all_miners()) == 2
 
 

@@ -26,7 +26,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 PROJECT = "minefleet-trial"
 VICTIM = "barn1-l9-01"
 SECRETS = {
-    "PROHASHING_API_KEY": "trial-pool-key",
+    "POOL_API_KEY": "simulated-key",
     "SLACK_WEBHOOK_URL": "http://sink:8080/trial-hook",
     "SMTP_PASSWORD": "trial-mail-password",
     "GRAFANA_ADMIN_PASSWORD": "trial-grafana-password",
@@ -177,7 +177,7 @@ def test_the_stack_runs_without_any_secret(project: Project) -> None:
 
 def test_an_alert_is_delivered_with_every_secret(project: Project) -> None:
     project.edit(
-        "config.demo.yaml", ("prohashing:\n", "prohashing:\n  api_key_file: /run/secrets/pool_api_key\n")
+        "config.demo.yaml", ("  api_key: simulated-key\n", "  api_key_file: /run/secrets/pool_api_key\n")
     )
     project.edit(
         "alertmanager/alertmanager.yml",

@@ -59,7 +59,8 @@ async def test_two_accounts_of_one_type_are_two_targets(tmp_path: Path) -> None:
         assert main.reader.breaker is not spare.reader.breaker
         for _ in range(3):
             await site.get("/probe?target=spare&module=prohashing")
-        assert 'reason="budget_spent"} 1' in await site.get("/probe?target=spare")
+        page = await site.get("/probe?target=spare")
+        assert 'reason="budget_spent"} 1' in page, [str(look) for look in (spare.reader.last, page)]
         assert "mining_pool_up 1" in await site.get("/probe?target=main")
         fleet = await site.get("/fleet")
         assert 'mining_pool_info{instance="main",owner="a",type="prohashing"} 1' in fleet

@@ -193,6 +193,14 @@ async def test_each_failure_has_its_reason_and_is_no_zero(tmp_path: Path, fault:
         assert site.simulation.account.key not in json.dumps(site.logged, default=str)
 
 
+async def test_a_pool_that_fails_is_asked_no_sooner(tmp_path: Path) -> None:
+    async with pool_site(tmp_path, "litecoinpool", MINERS) as site:
+        await site.simulation.inject("litecoinpool", "http_500")
+        for _ in range(5):
+            assert (await pool_page(site))["mining_pool_up"] == {(): 0}
+        assert len(site.host.requests) == 1
+
+
 async def test_odd_answers_give_no_zero_and_no_exception(tmp_path: Path) -> None:
     async with pool_site(tmp_path, "litecoinpool", MINERS) as site:
         healthy = await pool_page(site)

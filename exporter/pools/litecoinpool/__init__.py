@@ -32,6 +32,11 @@ class Settings(KeyedSettings):
     account: Word | None = None
     stratum_url: str = "stratum+tcp://litecoinpool.org:3333"
 
+    @property
+    def pause_seconds(self) -> float:
+        """The pool is to be asked once a minute at most, however it answers."""
+        return 60.0
+
 
 def source(settings: Settings, _context: Context) -> AccountSource:
     """A source for the account of *settings*.

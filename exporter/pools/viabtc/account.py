@@ -1,0 +1,193 @@
+"""The account's interface, below ``/res/openapi/v1``, with the key in the header ``X-API-KEY``.
+
+Every answer has status 200 and the envelope ``{"code", "data", "message"}``; ``code`` 0 is success.
+Hashrates are hashes per second, as text, and the same for the merge-mined coins: workers are asked for
+Litecoin alone, money for both coins. ``reject_rate`` is a ratio as text; above 1 it can only be percent.
+``last_active`` is in Unix seconds, ``worker_status`` ``active`` or ``unactive``. The days of
+``/profit/history`` are UTC with ``utc=true``; those of ``/reward/history``, where merge-mined coins are, are
+Beijing's. The pool tells neither counts of shares nor a fee, and quotes no price for a hash. Source: the
+pool's own wiki and several clients.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
+from typing import Any
+
+from pydantic import SecretStr
+
+from exporter.address import Endpoint
+from exporter.errors import ProbeError, Reason
+from exporter.fields import Fields, items
+from exporter.http import Client
+from exporter.pools import Context
+from exporter.pools.answers import ask
+from exporter.pools.parts import Parts
+from exporter.pools.reading import PoolReading, Worker
+from exporter.pools.workers import MOST_WORKERS, bounded
+
+BASE = "/res/openapi/v1"
+# Pages of workers that are asked for; each holds up to fifty.
+MOST_PAGES = 40
+PAGE_ROWS = 50
+_MOST_BALANCES = 100
+_COINS = ("LTC", "DOGE")
+_WINDOWS = (("10m", "hashrate_10min"), ("1h", "hashrate_1hour"), ("24h", "hashrate_24hour"))
+_BEIJING = timezone(timedelta(hours=8))
+# Money changes slowly, and each coin is calls of its own.
+_MONEY_SECONDS = 600.0
+_WORKERS_SECONDS = 60.0
+_REASONS = {
+    5003: Reason.UNKNOWN_ACCOUNT,
+    5008: Reason.UNKNOWN_ACCOUNT,
+    12001: Reason.UNAUTHORISED,
+    12002: Reason.UNAUTHORISED,
+    12003: Reason.UNAUTHORISED,
+    12004: Reason.IP_NOT_ALLOWED,
+}
+
+
+class AccountSource:
+    """Reads one account: hashrates and workers each time, money every ten minutes."""
+
+    def __init__(self, endpoint: Endpoint, key: SecretStr, context: Context, *, kept_seconds: float) -> None:
+        self.endpoint = endpoint
+        self._headers = {"X-API-KEY": key.get_secret_value()}
+        self._wall_clock = context.wall_clock
+        self._parts = Parts(
+            context.clock, kept_seconds=max(kept_seconds, 2 * _MONEY_SECONDS), sleep=context.sleep
+        )
+
+    def close(self) -> None:
+        """Nothing runs beside the readings."""
+
+    async def read(self, client: Client) -> PoolReading:
+        """One reading; the account's hashrate must answer, the rest is welcome.
+
+        Raises:
+            ProbeError: ``unauthorised``, ``ip_not_allowed``, ``unknown_account`` or ``pool_error`` by the
+                envelope's code, else as ``ask``.
+        """
+        found = PoolReading()
+        data = await self._parts.required(
+            client, "hashrate", 0.0, partial(self._data, path="/hashrate", query={"coin": "LTC"})
+        )
+        _hashrate(found, Fields(data, "hashrate", found.unexpected))
+        pages = await self._parts.optional(client, "workers", _WORKERS_SECONDS, self._worker_pages)
+        if pages is not None:
+            _workers(found, pages)
+        balance = await self._parts.optional(
+            client, "account", _MONEY_SECONDS, partial(self._data, path="/account", query={})
+        )
+        if balance is not None:
+            _balances(found, Fields(balance, "account", found.unexpected))
+        for ticker in _COINS:
+            await self._money(client, found, ticker)
+        found.parts = dict(self._parts.up)
+        return found
+
+    async def _money(self, client: Client, found: PoolReading, ticker: str) -> None:
+        kind = "profit" if ticker == "LTC" else "reward"
+        query = {"coin": ticker, "page": "1", "limit": "10"} | ({"utc": "true"} if kind == "profit" else {})
+        history = await self._parts.optional(
+            client,
+            f"{kind} history {ticker}",
+            _MONEY_SECONDS,
+            partial(self._data, path=f"/{kind}/history", query=query),
+        )
+        if history is not None:
+            rows = Fields(history, "history", found.unexpected).objects("data", _MOST_BALANCES)
+            day = self._yesterday(UTC if kind == "profit" else _BEIJING)
+            earned = [one.numeral("total_profit") for one in rows if one.text("date") == day]
+            found.coin(ticker).earned_yesterday = earned[0] if earned else None
+        payouts = await self._parts.optional(
+            client,
+            f"payments {ticker}",
+            _MONEY_SECONDS,
+            partial(self._payments, ticker=ticker),
+        )
+        if payouts is not None:
+            dated = [
+                (time, one.numeral("amount"))
+                for one in items(payouts, "payments", found.unexpected, _MOST_BALANCES)
+                if (time := one.numeral("create_time"))
+            ]
+            if dated:
+                coin = found.coin(ticker)
+                coin.last_payout_time, coin.last_payout = max(dated, key=lambda payout: payout[0])
+
+    def _yesterday(self, zone: timezone) -> str:
+        now = datetime.fromtimestamp(self._wall_clock(), zone)
+        return (now - timedelta(days=1)).strftime("%Y-%m-%d")
+
+    async def _worker_pages(self, client: Client) -> list[Any]:
+        rows: list[Any] = []
+        for page in range(1, MOST_PAGES + 1):
+            query = {"coin": "LTC", "page": f"{page}", "limit": f"{PAGE_ROWS}"}
+            data = await self._data(client, path="/hashrate/worker", query=query)
+            listed = data.get("data") if isinstance(data, dict) else None
+            if not isinstance(listed, list):
+                raise ProbeError(Reason.BAD_SHAPE, "/hashrate/worker has no list of workers")
+            rows += listed
+            if data.get("has_next") is not True or not listed or len(rows) > MOST_WORKERS:
+                break
+        return rows
+
+    async def _payments(self, client: Client, ticker: str) -> Any:
+        """The payments of a coin; here the list stands beside ``code``, in the envelope itself."""
+        query = {"coin": ticker, "page": "1", "limit": "10"}
+        envelope = await self._envelope(client, "/wallet/payment/history", query)
+        data = envelope.get("data")
+        return data.get("data") if isinstance(data, dict) else data
+
+    async def _data(self, client: Client, path: str, query: dict[str, str]) -> Any:
+        return (await self._envelope(client, path, query)).get("data")
+
+    async def _envelope(self, client: Client, path: str, query: dict[str, str]) -> dict[str, Any]:
+        envelope = await ask(client, f"{BASE}{path}", headers=self._headers, query=query)
+        code = envelope.get("code") if isinstance(envelope, dict) else None
+        if isinstance(code, bool) or not isinstance(code, int):
+            raise ProbeError(Reason.BAD_SHAPE, f"{path} has no code")
+        if code:
+            problem = ProbeError(_REASONS.get(code, Reason.POOL_ERROR), f"{path} answered code {code}")
+            client.steps[-1].problem = str(problem)
+            raise problem
+        return envelope  # type: ignore[no-any-return]
+
+
+def _hashrate(found: PoolReading, data: Fields) -> None:
+    for window, key in _WINDOWS:
+        rate = data.numeral(key)
+        if rate is not None:
+            found.hashrate[window] = rate
+    found.workers_online = data.numeral("active_workers")
+    found.workers_offline = data.numeral("unactive_workers")
+
+
+def _workers(found: PoolReading, rows: list[Any]) -> None:
+    listed = list(items(rows, "workers", found.unexpected, MOST_WORKERS + PAGE_ROWS))
+    found.workers, found.workers_cut = bounded(
+        (name, partial(_worker, one)) for one in listed if isinstance(name := one.raw("worker_name"), str)
+    )
+
+
+def _worker(data: Fields, name: str) -> Worker:
+    worker = Worker(name, last_share=data.numeral("last_active") or None)
+    status = data.choice("worker_status", ("active", "unactive"))
+    worker.online = {"active": True, "unactive": False}.get(status or "")
+    for window, key in _WINDOWS:
+        rate = data.numeral(key)
+        if rate is not None:
+            worker.hashrate[window] = rate
+    rejected = data.numeral("reject_rate")
+    if rejected is not None:
+        worker.reject_ratio = rejected / 100 if rejected > 1 else rejected
+    return worker
+
+
+def _balances(found: PoolReading, account: Fields) -> None:
+    for one in account.objects("balance", _MOST_BALANCES):
+        ticker = one.text("coin")
+        if ticker in _COINS:
+            found.coin(ticker).balance_confirmed = one.numeral("amount")
