@@ -59,12 +59,23 @@ class PoolSite:
 
 @contextlib.asynccontextmanager
 async def pool_site(
-    tmp_path: Path, kind: str, specs: list[MinerSpec], *, account: dict[str, Any] | None = None, **fleet: Any
+    tmp_path: Path,
+    kind: str,
+    specs: list[MinerSpec],
+    *,
+    account: dict[str, Any] | None = None,
+    drop: tuple[str, ...] = (),
+    **fleet: Any,
 ) -> AsyncIterator[PoolSite]:
-    """Serve an exporter for one account at a simulated pool of *kind*; *account* adds to its section."""
+    """Serve an exporter for one account at a simulated pool of *kind*.
+
+    *account* adds to its section, the keys of *drop* are left out of it.
+    """
     async with Simulation(specs, pools=(kind,)) as simulation, Outgoing.open_session() as session:
         config = simulation.configuration(**{"min_interval_seconds": 0, "retries": 0, **fleet})
         config["pools"][0] |= account or {}
+        for key in drop:
+            del config["pools"][0][key]
         path = tmp_path / "config.yaml"
         path.write_text(yaml.safe_dump(config))
         with structlog.testing.capture_logs() as logged:

@@ -1,0 +1,129 @@
+"""Version 1 of the interface, for who has no token: ``GET /litecoin/ACCOUNT``.
+
+``hashrate`` is hashes per second now, ``hashes_last_hour`` and ``hashes_last_day`` are totals. A worker is a
+row ``[name, H/s, hashes of an hour, stale hashes of an hour, hashes of a day, stale hashes of a day, "ISO time
+of the last share", flag]``, a payout ``["ISO time", txid, amount]``. It tells of Litecoin alone: Dogecoin, most
+of what is earned, is left out, so its money is no total. Source: the pool's documentation and public clients.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from exporter.address import Endpoint
+from exporter.errors import ProbeError, Reason
+from exporter.fields import Fields
+from exporter.http import Client
+from exporter.pools.answers import ask
+from exporter.pools.reading import PoolReading, Worker
+from exporter.pools.workers import MOST_WORKERS, bounded
+from exporter.units import DAY
+
+_MOST_PAYOUTS = 1000
+_NAME, _NOW, _HOUR, _HOUR_STALE, _DAY, _DAY_STALE, _LAST = range(7)
+
+
+class PublicSource:
+    """Reads one account by its name; one request a reading."""
+
+    def __init__(self, endpoint: Endpoint, account: str) -> None:
+        self.endpoint = endpoint
+        self._account = account
+
+    def close(self) -> None:
+        """Nothing runs beside the readings."""
+
+    async def read(self, client: Client) -> PoolReading:
+        """One reading.
+
+        Raises:
+            ProbeError: ``unknown_account`` for an account without figures, else as ``ask``.
+        """
+        data = await ask(client, f"/litecoin/{self._account}")
+        if not isinstance(data, dict):
+            raise ProbeError(Reason.BAD_SHAPE, "the page of the account is no object")
+        if "hashrate" not in data and "workers" not in data:
+            raise ProbeError(Reason.UNKNOWN_ACCOUNT, "the page has no account")
+        found = PoolReading()
+        user = Fields(data, "account", found.unexpected)
+        for window, key, seconds in (
+            ("now", "hashrate", 1.0),
+            ("1h", "hashes_last_hour", 3600.0),
+            ("24h", "hashes_last_day", DAY),
+        ):
+            total = user.numeral(key)
+            if total is not None:
+                found.hashrate[window] = total / seconds
+        coin = found.coin("LTC")
+        coin.balance_confirmed = user.numeral("balance")
+        coin.paid_total = user.numeral("paid")
+        coin.earned_24h = user.numeral("value_last_day")
+        _payouts(found, data.get("payout_history"))
+        online, total_workers = user.numeral("worker_length_online"), user.numeral("worker_length")
+        found.workers_online = online
+        if online is not None and total_workers is not None:
+            found.workers_offline = max(0.0, total_workers - online)
+        _workers(found, data.get("workers"))
+        return found
+
+
+def _workers(found: PoolReading, rows: Any) -> None:
+    if not isinstance(rows, list):
+        if rows is not None:
+            found.unexpected["account.workers"] += 1
+        return
+    good = [
+        row for row in rows[: MOST_WORKERS + 1] if isinstance(row, list) and row and isinstance(row[0], str)
+    ]
+    if len(good) < min(len(rows), MOST_WORKERS + 1):
+        found.unexpected["account.workers[]"] += 1
+    found.workers, cut = bounded((row[_NAME], partial(_worker, row, found.unexpected)) for row in good)
+    found.workers_cut = cut + max(0, len(rows) - MOST_WORKERS - 1)
+
+
+def _worker(row: list[Any], odd: Counter[str], name: str) -> Worker:
+    worker = Worker(name)
+    # The row as an object, so that its figures are read as all others are.
+    data = Fields(
+        {f"{index}": value for index, value in enumerate(row[: _LAST + 1])}, "account.workers[]", odd
+    )
+    for window, place, seconds in (("now", _NOW, 1.0), ("1h", _HOUR, 3600.0), ("24h", _DAY, DAY)):
+        total = data.numeral(f"{place}")
+        if total is not None:
+            worker.hashrate[window] = total / seconds
+    stale, good = data.numeral(f"{_DAY_STALE}"), data.numeral(f"{_DAY}")
+    if stale is not None and good is not None and stale + good > 0:
+        worker.reject_ratio = stale / (stale + good)
+    worker.last_share = _time(data.text(f"{_LAST}"))
+    return worker
+
+
+def _payouts(found: PoolReading, rows: Any) -> None:
+    if not isinstance(rows, list):
+        return
+    dated = [
+        (time, float(row[2]))
+        for row in rows[:_MOST_PAYOUTS]
+        if isinstance(row, list)
+        and len(row) > 2
+        and isinstance(row[2], int | float)
+        and not isinstance(row[2], bool)
+        and (time := _time(row[0] if isinstance(row[0], str) else None))
+    ]
+    if dated:
+        coin = found.coin("LTC")
+        coin.last_payout_time, coin.last_payout = max(dated)
+
+
+def _time(text: str | None) -> float | None:
+    """An ISO time as Unix seconds; without a zone it is UTC."""
+    if not text:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
