@@ -1,9 +1,10 @@
 """Version 1 of the interface, for who has no token: ``GET /litecoin/ACCOUNT``.
 
-``hashrate`` is hashes per second now, ``hashes_last_hour`` and ``hashes_last_day`` are totals. A worker is a
-row ``[name, H/s, hashes of an hour, stale hashes of an hour, hashes of a day, stale hashes of a day, "ISO time
-of the last share", flag]``, a payout ``["ISO time", txid, amount]``. It tells of Litecoin alone: Dogecoin, most
-of what is earned, is left out, so its money is no total. Source: the pool's documentation and public clients.
+``hashrate`` is hashes per second now, ``hashes_last_hour`` and ``hashes_last_day`` are totals. A worker is
+a row ``[name, H/s, hashes of an hour, stale hashes of an hour, hashes of a day, stale hashes of a day, "ISO
+time of the last share", flag]``, a payout ``["ISO time", txid, amount]``. It tells of Litecoin alone:
+Dogecoin, most of what is earned, is left out, so its money is no total. Source: the pool's documentation
+and public clients.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Version 2 of the interface: ``POST /v2/NAME`` with JSON and the token in the header ``F2P-API-SECRET``.
 
-Hashrates are hashes per second, times Unix seconds. A refusal is ``{"code": N, "msg": "TYPE: WORDS"}``: 5001
-for parameters, 5010 for a permission; a token that is missing is status 401. ``status`` of a worker is 0
-online, 1 offline, 2 expired; who is silent for a day vanishes. The pool tells stale work as a rate and rejects
-not at all. Calls are at least a second apart, as the pool's own clients keep them. Whether Dogecoin's money is told
-under ``dogecoin`` is not documented: it is asked for, and a refusal of its parameters means that it is not.
-Source: the pool's documentation and public clients.
+Hashrates are hashes per second, times Unix seconds. A refusal is ``{"code": N, "msg": "TYPE: WORDS"}``:
+5001 for parameters, 5010 for a permission; a token that is missing is status 401. ``status`` of a worker is
+0 online, 1 offline, 2 expired; who is silent for a day vanishes. The pool tells stale work as a rate and
+rejects not at all. Calls are at least a second apart, as the pool's own clients keep them. Whether
+Dogecoin's money is told under ``dogecoin`` is not documented: it is asked for, and a refusal of its
+parameters means that it is not. Source: the pool's documentation and public clients.
 """
 
 from __future__ import annotations
