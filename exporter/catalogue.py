@@ -975,7 +975,7 @@ THRESHOLD_POOL_DATA_AGE = _gauge(
 )
 ELECTRICITY_PRICE = _gauge(
     "minefleet_electricity_price_usd_per_joule",
-    "Price of electricity: times watts it is USD per second (economics.electricity_usd_per_kwh)",
+    "Price of electricity now: times watts it is USD per second (economics.electricity_usd_per_kwh, economics.tariff)",
     low=0,
 )
 

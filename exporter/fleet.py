@@ -83,6 +83,8 @@ class Target:
     static: Page
     audit: PoolAudit | None = None
     payer: Payer | None = None
+    # The price of electricity in USD per kWh, now; it may change with the time of day.
+    electricity: Callable[[], float | None] = lambda: None
 
     async def probe(self, deadline: float) -> tuple[Look[Any], Page]:
         """Look at the target and write its page; never raises for anything the target does."""
@@ -93,6 +95,8 @@ class Target:
         account = self.payer.account(look.reading) if self.payer else None
         if account is not None:
             page.add(c.MINER_ACCOUNT, 1.0, account)
+        price = self.electricity()
+        page.add(c.ELECTRICITY_PRICE, None if price is None else price / _JOULES_PER_KWH)
         page.update(self.static)
         return look, page
 
@@ -142,6 +146,10 @@ class Fleet:
     def __iter__(self) -> Iterator[Target]:
         yield from self.miners.values()
         yield from self.pools.values()
+
+    def _electricity(self) -> float | None:
+        """USD per kWh now."""
+        return self.config.root.economics.electricity.usd_per_kwh(self._wall_clock())
 
     def close(self) -> None:
         """End what sources run beside the readings; nobody is asked any more."""
@@ -207,8 +215,10 @@ class Fleet:
             # No credentials: those belong to configured miners only.
             miner = Miner(address=name)
             reader = self._miner_reader(name, miner, endpoint)
-            static = _miner_static(miner, self.config.root.alerts.thresholds, self.config, configured=False)
-            target = self._unconfigured[name] = Target(name, MODULE, {}, reader, static)
+            static = _miner_static(miner, self.config.root.alerts.thresholds, configured=False)
+            target = self._unconfigured[name] = Target(
+                name, MODULE, {}, reader, static, electricity=self._electricity
+            )
         self._unconfigured.move_to_end(name)
         return target
 
@@ -225,13 +235,15 @@ class Fleet:
             MODULE, miner.instance, made_from, lambda: self._miner_reader(miner.instance, miner, endpoint)
         )
         static = _miner_static(
-            miner, miner.thresholds.over(self.config.root.alerts.thresholds), self.config, configured=True
+            miner, miner.thresholds.over(self.config.root.alerts.thresholds), configured=True
         )
         expected = fleet.expected_pools if miner.expected_pools is None else miner.expected_pools
         hosts = frozenset(host.lower().rpartition("//")[2] for host in expected)
         audit = PoolAudit(hosts, fleet.pool_account, miner.worker)
         payer = Payer(miner.pool or fleet.pool, self.config.pools)
-        target = Target(miner.instance, MODULE, miner.labels, reader, static, audit or None, payer)
+        target = Target(
+            miner.instance, MODULE, miner.labels, reader, static, audit or None, payer, self._electricity
+        )
         self.miners[miner.instance] = target
         self._by_address[endpoint.host, endpoint.port] = target
         self._ports.add(endpoint.port)
@@ -347,7 +359,7 @@ def _asking(config: Config) -> object:
     return (fleet.retries, fleet.max_response_bytes, fleet.min_interval_seconds, fleet.timeout_seconds)
 
 
-def _miner_static(miner: Miner, thresholds: Thresholds, config: Config, *, configured: bool) -> Page:
+def _miner_static(miner: Miner, thresholds: Thresholds, *, configured: bool) -> Page:
     page = Page()
     page.add(c.MINER_CONFIGURED, float(configured))
     page.add(c.FLEET_MINER_INFO, 1.0, miner.worker or "")
@@ -357,6 +369,4 @@ def _miner_static(miner: Miner, thresholds: Thresholds, config: Config, *, confi
     page.add(c.THRESHOLD_HASHRATE_DROP, thresholds.hashrate_drop_percent / 100)
     page.add(c.THRESHOLD_POWER_SPIKE, thresholds.power_spike_percent / 100)
     page.add(c.THRESHOLD_OFFLINE, thresholds.offline_duration_minutes * 60)
-    price = config.root.economics.electricity_usd_per_kwh
-    page.add(c.ELECTRICITY_PRICE, None if price is None else price / _JOULES_PER_KWH)
     return page

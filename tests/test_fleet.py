@@ -233,14 +233,14 @@ def test_thresholds_and_prices_in_base_units() -> None:
         c.THRESHOLD_HASHRATE_DROP: (0.15, 0.15),
         c.THRESHOLD_POWER_SPIKE: (0.4, 0.4),
         c.THRESHOLD_OFFLINE: (420, 360),
-        c.ELECTRICITY_PRICE: (2e-8, 2e-8),
     }
     for metric, values in expected.items():
         assert (one.static.value(metric), two.static.value(metric)) == pytest.approx(values), metric.name
     assert one.static.value(c.FLEET_MINER_INFO, "w1") == 1.0
     assert two.static.value(c.FLEET_MINER_INFO, "") == 1.0
+    assert one.electricity() == two.electricity() == 0.072
     without_price = make(config({"address": "127.0.0.1", "name": "one"})).miners["one"]
-    assert without_price.static.value(c.ELECTRICITY_PRICE) is None
+    assert without_price.electricity() is None
 
 
 async def test_a_page_is_the_looks_the_audits_the_payers_and_the_configurations() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
@@ -21,6 +23,7 @@ from exporter.config.base import (
 )
 from exporter.http import DEFAULT_MAX_BYTES, tls_settings
 from exporter.pools import Account
+from exporter.tariff import DAYS, Day, Period, Tariff, parse_hours
 
 MODULE = "vnish"
 _IPV4_IN_IPV6 = ipaddress.IPv6Network("::ffff:0:0/96")
@@ -66,6 +69,17 @@ def _printable(text: str) -> str:
 
 def _upper(text: Any) -> Any:
     return text.upper() if isinstance(text, str) else text
+
+
+def _hours(text: str) -> str:
+    parse_hours(text)
+    return text
+
+
+def _some_days(days: list[Day]) -> list[Day]:
+    if not days:
+        raise ValueError("expected days such as [sat, sun], found none")
+    return days
 
 
 Address = Annotated[str, AfterValidator(_endpoint)]
@@ -222,10 +236,46 @@ class Fleet(Section):
         return [*(Miner(address=address) for address in self.miner_ips), *self.miners]
 
 
+class TariffPeriod(Section):
+    """A price of electricity at some hours, such as ``22-06``, of every day or of some."""
+
+    hours: Annotated[str, AfterValidator(_hours)] = "0-24"
+    days: Annotated[list[Day], AfterValidator(_some_days)] = list(DAYS)
+    usd_per_kwh: Annotated[Number, Field(ge=0), AfterValidator(_usd)]
+
+
 class Economics(Section):
-    """What the fleet costs to run."""
+    """What the fleet costs to run: one price of electricity, or one for the hours outside ``tariff``."""
 
     electricity_usd_per_kwh: Annotated[Number, Field(ge=0), AfterValidator(_usd)] | None = None
+    tariff: list[TariffPeriod] = []
+    timezone: str | None = None
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                ZoneInfo(value)
+            except (ZoneInfoNotFoundError, ValueError, OSError):
+                raise ValueError("expected a time zone such as Europe/Berlin") from None
+        return value
+
+    @model_validator(mode="after")
+    def _whole_week(self) -> Economics:
+        gap = self.electricity.first_gap() if self.tariff else None
+        if gap:
+            raise ValueError(
+                f"expected electricity_usd_per_kwh for the hours outside tariff, found no price for {gap}"
+            )
+        return self
+
+    @cached_property
+    def electricity(self) -> Tariff:
+        """The prices of a week."""
+        periods = [Period(*parse_hours(one.hours), one.usd_per_kwh, tuple(one.days)) for one in self.tariff]
+        zone = ZoneInfo(self.timezone) if self.timezone else None
+        return Tariff(periods, self.electricity_usd_per_kwh, zone)
 
 
 class BreakerSettings(Section):

@@ -119,7 +119,7 @@ def overview(fleet: Fleet, now: float, wall_now: float) -> Overview:
     return Overview(
         tuple(sorted(rows, key=lambda row: row.verdict.rank)),
         tuple(_pool(target, wall_now) for target in fleet.pools.values()),
-        totals(rows, fleet.config.root.economics.electricity_usd_per_kwh),
+        totals(rows, fleet.config.root.economics.electricity.mean_usd_per_kwh(wall_now)),
     )
 
 
