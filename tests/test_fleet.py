@@ -740,3 +740,17 @@ class TestReload:
         watch(third)
         third.close()
         assert sorted(closed) == ["one", "two"]
+
+
+def test_a_port_of_no_miner_is_forbidden_and_said_so(named: Fleet) -> None:
+    with pytest.raises(UnknownTargetError, match="80, 443 and those of configured miners") as caught:
+        named.find("127.0.0.9:9999")
+    assert caught.value.forbidden
+
+
+@pytest.mark.parametrize("expected", ["pool.example", "stratum+tcp://Pool.example", "pool.example:3333"])
+def test_an_expected_pool_is_a_host_with_or_without_its_scheme(expected: str) -> None:
+    fleet = make(config({"address": "127.0.0.1", "name": "one", "expected_pools": [expected]}))
+    audit = fleet.miners["one"].audit
+    assert audit
+    assert audit.hosts == {expected.lower().removeprefix("stratum+tcp://")}

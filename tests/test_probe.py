@@ -430,6 +430,20 @@ async def test_a_look_that_is_not_given_again_leaves_a_glance(clock: FakeClock) 
     assert source.asked == 2
 
 
+async def test_what_is_left_of_a_failed_look_says_why_and_how_long(clock: FakeClock) -> None:
+    source = Source(error=ProbeError(Reason.CONNECTION, "gone"))
+    reader = make(source, clock)
+    asker = asyncio.create_task(reader.look(clock() + 10))
+    await settle()
+    clock.advance(1.5)
+    source.gate.set()
+    look = await asker
+    while reader.last is look:
+        await asyncio.sleep(0)
+    assert reader.last is not None
+    assert (reader.last.error, reader.last.seconds, reader.last.up) == (look.error, 1.5, False)
+
+
 async def test_a_failed_look_keeps_nothing_of_the_answer(clock: FakeClock) -> None:
     clients: list[weakref.ref[FakeClient]] = []
 
