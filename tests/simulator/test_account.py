@@ -60,6 +60,15 @@ def test_every_window_shows_the_rate_of_the_miners(seconds: float) -> None:
     )
 
 
+@pytest.mark.parametrize("into_the_minute", [0.0, 1.0, 30.0, 59.0])
+def test_the_first_window_is_full_whenever_the_pool_starts(into_the_minute: float) -> None:
+    started = STARTED // 60 * 60 + into_the_minute
+    miner = SimMiner("m", HARDWARE["l9"], 1, "account.m")
+    account = SimAccount([miner], seed=1, started=started, clock=lambda: 0.0)
+    shares = miner.owner_rate() * 300 / (miner.pools[0].difficulty * HASHES_PER_SHARE)
+    assert account.rate(300.0) == pytest.approx(miner.owner_rate(), rel=0.02 + 4 / shares**0.5)
+
+
 def test_a_skim_of_5_percent_takes_5_percent() -> None:
     honest, skimmed = Farm(5), Farm(5)
     skimmed.account.inject("skim", {"percent": 5})

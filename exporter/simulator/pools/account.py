@@ -285,13 +285,15 @@ class SimAccount:
         pool = miner.pools[0]
         a_minute = miner.owner_rate() * _BUCKET_SECONDS
         shares_a_minute = a_minute / (pool.difficulty * HASHES_PER_SHARE)
-        minutes = int(DAY / _BUCKET_SECONDS)
-        for minute in range(minutes):
-            at = started - (minutes - minute) * _BUCKET_SECONDS
-            good = poisson(self._rng, shares_a_minute)
+        this_minute = started // _BUCKET_SECONDS * _BUCKET_SECONDS
+        for minute in range(-int(DAY / _BUCKET_SECONDS), 1):
+            at = this_minute + minute * _BUCKET_SECONDS
+            # The minute of the start is as long as it has lasted.
+            seconds = min(_BUCKET_SECONDS, started - at)
+            good = poisson(self._rng, shares_a_minute * seconds / _BUCKET_SECONDS)
             _book(worker.credited, at, good * pool.difficulty)
             if good:
-                worker.last_share = at + self._rng.uniform(0, _BUCKET_SECONDS)
+                worker.last_share = at + self._rng.uniform(0, seconds)
         work = _sum(worker.credited, started - DAY)
         worker.accepted = Work(round(30 * work / pool.difficulty), 30 * work)
         worker.rejected = Work(round(0.06 * work / pool.difficulty), 0.06 * work)
