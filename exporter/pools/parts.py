@@ -139,7 +139,8 @@ class Parts:
         try:
             value = await ask(client)
         except ProbeError as error:
-            self._errors[name] = error
+            # Anew: the frames of the one that is raised hold the whole answer.
+            self._errors[name] = _again(error)
             if error.reason in _NOT_HEARD:
                 del self._tried[name]
             raise

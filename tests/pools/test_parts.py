@@ -162,3 +162,12 @@ async def test_no_call_starves_when_each_reading_has_time_for_one_and_some_fail(
             await parts.optional(caller, name, 300, call(name))  # type: ignore[arg-type]
         clock.advance(60)
     assert all(caller.asked.count(name) >= 7 for name in names), caller.asked
+
+
+async def test_a_failure_that_is_kept_holds_no_answer(clock: FakeClock) -> None:
+    parts, caller = make(clock)
+    caller.error = ProbeError(Reason.BAD_SHAPE, "a large one")
+    assert await parts.optional(caller, "a", 60, caller.call("a")) is None  # type: ignore[arg-type]
+    [kept] = parts._errors.values()
+    assert (kept.reason, kept.detail) == (Reason.BAD_SHAPE, "a large one")
+    assert (kept.__traceback__, kept.__context__, kept.__cause__) == (None, None, None)
