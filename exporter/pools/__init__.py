@@ -33,12 +33,9 @@ class Context:
 
 
 class PoolSource(Protocol):
-    """Reads one pool account."""
+    """Reads one pool account at *endpoint*."""
 
-    @property
-    def endpoint(self) -> Endpoint:
-        """Where the pool is asked."""
-        ...
+    endpoint: Endpoint
 
     async def read(self, client: Client) -> PoolReading:
         """One reading.
@@ -49,8 +46,8 @@ class PoolSource(Protocol):
         ...
 
     def close(self) -> None:
-        """End what runs beside the readings; the source is not asked any more."""
-        ...
+        """End what runs beside the readings, for a source where something does; it is not asked any more."""
+        return
 
 
 class Driver(Protocol):

@@ -52,6 +52,11 @@ class Coin:
     last_payout_time: float | None = None
     blocks_found: float | None = None
 
+    def paid_at(self, time: float, amount: float | None) -> None:
+        """Take note of a payout; the newest is the last, the first of several at one time."""
+        if self.last_payout_time is None or time > self.last_payout_time:
+            self.last_payout_time, self.last_payout = time, amount
+
 
 @dataclass(slots=True)
 class Network:
@@ -124,3 +129,8 @@ class PoolReading:
     def network(self, ticker: str) -> Network:
         """The network of *ticker*, made on first use."""
         return self.networks.setdefault(ticker, Network())
+
+    def count_workers(self) -> None:
+        """Count who is online and who is not, for a pool that tells it of each worker only."""
+        self.workers_online = sum(worker.online is True for worker in self.workers)
+        self.workers_offline = sum(worker.online is False for worker in self.workers)

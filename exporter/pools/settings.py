@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
@@ -60,3 +61,64 @@ class KeyedSettings(PoolSettings):
     def key(self) -> SecretStr | None:
         """The account's key, from either place."""
         return self.api_key or self.api_key_file
+
+    @property
+    def needed_key(self) -> SecretStr:
+        """The key of an account that cannot be read without one.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if self.key is None:
+            raise ValueError("expected api_key or api_key_file, found neither")
+        return self.key
+
+
+class NamedSettings(KeyedSettings):
+    """An account with a key, and with a name that its workers mine under."""
+
+    account: Word | None = None
+
+    @property
+    def needed_account(self) -> str:
+        """The account's name, where the settings of a worker are made of it.
+
+        Raises:
+            ValueError: it is not configured.
+        """
+        if self.account is None:
+            raise ValueError("expected account, the name of the account at the pool")
+        return self.account
+
+
+class MinutelySettings(NamedSettings):
+    """An account at a pool that is asked once a minute at most, however it answers."""
+
+    sync_interval_seconds: Annotated[Positive, Field(ge=60)] = 60.0
+
+    @property
+    def pause_seconds(self) -> float:
+        """A minute."""
+        return 60.0
+
+
+def require_algorithm(found: str, wanted: str) -> None:
+    """Refuse a miner that mines something else than the account.
+
+    Raises:
+        ValueError: it does.
+    """
+    if found != wanted:
+        raise ValueError(f"expected a miner of {wanted}, found {found}")
+
+
+def require_listable(worker: str) -> None:
+    """Refuse a worker's name that cannot stand in a password which is a list of options.
+
+    Raises:
+        ValueError: it has other than letters, digits, dots, dashes and underscores.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", worker):
+        raise ValueError(
+            f"expected a worker name of letters, digits, dots, dashes and underscores, found {worker!r}"
+        )

@@ -11,12 +11,12 @@ from typing import Annotated
 from pydantic import Field
 
 from exporter.address import Endpoint
-from exporter.config.base import Integer, Positive
+from exporter.config.base import Integer
 from exporter.errors import Reason
 from exporter.pools import Context
 from exporter.pools.f2pool.v1 import PublicSource
 from exporter.pools.f2pool.v2 import TokenSource
-from exporter.pools.settings import KeyedSettings, Word
+from exporter.pools.settings import MinutelySettings, require_algorithm
 
 # What a person does about a reason at this pool.
 ADVICE = {
@@ -25,18 +25,11 @@ ADVICE = {
 }
 
 
-class Settings(KeyedSettings):
+class Settings(MinutelySettings):
     """The mining user name, and a token for all there is to tell; without one, less is told."""
 
-    sync_interval_seconds: Annotated[Positive, Field(ge=60)] = 60.0
     rate_limit_requests_per_hour: Annotated[Integer, Field(gt=0)] = 1000
-    account: Word | None = None
     stratum_url: str = "stratum+tcp://ltc.f2pool.com:3335"
-
-    @property
-    def pause_seconds(self) -> float:
-        """The pool publishes no limit; once a minute is what its pages are made for."""
-        return 60.0
 
 
 def source(settings: Settings, context: Context) -> TokenSource | PublicSource:
@@ -66,8 +59,6 @@ def stratum(settings: Settings, worker: str, algorithm: str) -> dict[str, str]:
     Raises:
         ValueError: the account is not configured, or the miner does not mine scrypt.
     """
-    if settings.account is None:
-        raise ValueError("expected account, the mining user name at the pool")
-    if algorithm != "scrypt":
-        raise ValueError(f"expected a miner of scrypt, found {algorithm}")
-    return {"url": settings.stratum_url, "user": f"{settings.account}.{worker}", "password": "x"}
+    user = f"{settings.needed_account}.{worker}"
+    require_algorithm(algorithm, "scrypt")
+    return {"url": settings.stratum_url, "user": user, "password": "x"}

@@ -18,24 +18,30 @@ from exporter.address import Endpoint
 from exporter.errors import ProbeError, Reason
 from exporter.fields import Fields
 from exporter.http import Client
+from exporter.pools import PoolSource
 from exporter.pools.answers import ask
+from exporter.pools.figures import hashrates
 from exporter.pools.reading import PoolReading, Worker
 from exporter.pools.workers import MOST_WORKERS, bounded
 from exporter.units import DAY
 
 _MOST_PAYOUTS = 1000
 _NAME, _NOW, _HOUR, _HOUR_STALE, _DAY, _DAY_STALE, _LAST = range(7)
+# Totals of an hour and of a day, as hashes per second.
+_ACCOUNT_WINDOWS = (
+    ("now", "hashrate", 1.0),
+    ("1h", "hashes_last_hour", 1 / 3600.0),
+    ("24h", "hashes_last_day", 1 / DAY),
+)
+_WORKER_WINDOWS = (("now", f"{_NOW}", 1.0), ("1h", f"{_HOUR}", 1 / 3600.0), ("24h", f"{_DAY}", 1 / DAY))
 
 
-class PublicSource:
+class PublicSource(PoolSource):
     """Reads one account by its name; one request a reading."""
 
     def __init__(self, endpoint: Endpoint, account: str) -> None:
         self.endpoint = endpoint
         self._account = account
-
-    def close(self) -> None:
-        """Nothing runs beside the readings."""
 
     async def read(self, client: Client) -> PoolReading:
         """One reading.
@@ -50,14 +56,7 @@ class PublicSource:
             raise ProbeError(Reason.UNKNOWN_ACCOUNT, "the page has no account")
         found = PoolReading()
         user = Fields(data, "account", found.unexpected)
-        for window, key, seconds in (
-            ("now", "hashrate", 1.0),
-            ("1h", "hashes_last_hour", 3600.0),
-            ("24h", "hashes_last_day", DAY),
-        ):
-            total = user.numeral(key)
-            if total is not None:
-                found.hashrate[window] = total / seconds
+        found.hashrate = hashrates(user, _ACCOUNT_WINDOWS)
         coin = found.coin("LTC")
         coin.balance_confirmed = user.numeral("balance")
         coin.paid_total = user.numeral("paid")
@@ -91,10 +90,7 @@ def _worker(row: list[Any], odd: Counter[str], name: str) -> Worker:
     data = Fields(
         {f"{index}": value for index, value in enumerate(row[: _LAST + 1])}, "account.workers[]", odd
     )
-    for window, place, seconds in (("now", _NOW, 1.0), ("1h", _HOUR, 3600.0), ("24h", _DAY, DAY)):
-        total = data.numeral(f"{place}")
-        if total is not None:
-            worker.hashrate[window] = total / seconds
+    worker.hashrate = hashrates(data, _WORKER_WINDOWS)
     stale, good = data.numeral(f"{_DAY_STALE}"), data.numeral(f"{_DAY}")
     if stale is not None and good is not None and stale + good > 0:
         worker.reject_ratio = stale / (stale + good)

@@ -19,8 +19,9 @@ from exporter.address import Endpoint
 from exporter.errors import ProbeError, Reason
 from exporter.fields import Fields
 from exporter.http import Client
-from exporter.pools import Context
+from exporter.pools import Context, PoolSource
 from exporter.pools.answers import ask
+from exporter.pools.figures import hashrates
 from exporter.pools.parts import Parts
 from exporter.pools.reading import PoolReading, Worker
 from exporter.pools.workers import MOST_WORKERS, bounded
@@ -31,13 +32,13 @@ _GAP_SECONDS = 1.0
 _WORKERS_SECONDS = 60.0
 _MONEY_SECONDS = 600.0
 _MOST_ROWS = 1000
-_WINDOWS = (("now", "hash_rate"), ("1h", "h1_hash_rate"), ("24h", "h24_hash_rate"))
+_WINDOWS = (("now", "hash_rate", 1.0), ("1h", "h1_hash_rate", 1.0), ("24h", "h24_hash_rate", 1.0))
 _PARAMETERS, _PERMISSION = 5001, 5010
 # How far back transactions are asked for.
 _LOOK_BACK_SECONDS = 7 * DAY
 
 
-class TokenSource:
+class TokenSource(PoolSource):
     """Reads one account: hashrates each time, workers once a minute, money every ten."""
 
     def __init__(
@@ -54,9 +55,6 @@ class TokenSource:
             sleep=context.sleep,
         )
 
-    def close(self) -> None:
-        """Nothing runs beside the readings."""
-
     async def read(self, client: Client) -> PoolReading:
         """One reading; the account's hashrate must answer, the rest is welcome.
 
@@ -72,10 +70,7 @@ class TokenSource:
         info = Fields(rates, "hash_rate", odd).object("info")
         if not info:
             raise ProbeError(Reason.NO_DATA, "hash_rate/info has no figures of this account")
-        for window, key in _WINDOWS:
-            rate = info.numeral(key)
-            if rate is not None:
-                found.hashrate[window] = rate
+        found.hashrate = hashrates(info, _WINDOWS)
         listed = await self._parts.optional(
             client,
             "workers",
@@ -151,18 +146,14 @@ def _workers(found: PoolReading, data: Fields) -> None:
     found.workers, found.workers_cut = bounded(
         (name, partial(_worker, one, info)) for one, info in rows if isinstance(name := info.raw("name"), str)
     )
-    found.workers_online = sum(worker.online is True for worker in found.workers)
-    found.workers_offline = sum(worker.online is False for worker in found.workers)
+    found.count_workers()
 
 
 def _worker(data: Fields, info: Fields, name: str) -> Worker:
     worker = Worker(name, last_share=data.numeral("last_share_at") or None)
     status = data.numeral("status")
     worker.online = None if status is None else status == 0
-    for window, key in _WINDOWS:
-        rate = info.numeral(key)
-        if rate is not None:
-            worker.hashrate[window] = rate
+    worker.hashrate = hashrates(info, _WINDOWS)
     worker.rate_stale = info.numeral("h1_stale_hash_rate")
     return worker
 

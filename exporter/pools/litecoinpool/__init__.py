@@ -11,11 +11,11 @@ from typing import Annotated
 from pydantic import Field
 
 from exporter.address import Endpoint
-from exporter.config.base import Integer, Positive
+from exporter.config.base import Integer
 from exporter.errors import Reason
 from exporter.pools import Context
 from exporter.pools.litecoinpool.account import AccountSource
-from exporter.pools.settings import KeyedSettings, Word
+from exporter.pools.settings import MinutelySettings, require_algorithm
 
 # What a person does about a reason at this pool.
 ADVICE = {
@@ -24,18 +24,11 @@ ADVICE = {
 }
 
 
-class Settings(KeyedSettings):
+class Settings(MinutelySettings):
     """The account's key, and its name for ``minefleet-exporter worker``."""
 
-    sync_interval_seconds: Annotated[Positive, Field(ge=60)] = 60.0
     rate_limit_requests_per_hour: Annotated[Integer, Field(gt=0)] = 60
-    account: Word | None = None
     stratum_url: str = "stratum+tcp://litecoinpool.org:3333"
-
-    @property
-    def pause_seconds(self) -> float:
-        """The pool is to be asked once a minute at most, however it answers."""
-        return 60.0
 
 
 def source(settings: Settings, _context: Context) -> AccountSource:
@@ -44,9 +37,9 @@ def source(settings: Settings, _context: Context) -> AccountSource:
     Raises:
         ValueError: there is no key.
     """
-    if settings.key is None:
-        raise ValueError("expected api_key or api_key_file, found neither")
-    return AccountSource(Endpoint.parse(settings.base_url or "https://www.litecoinpool.org"), settings.key)
+    return AccountSource(
+        Endpoint.parse(settings.base_url or "https://www.litecoinpool.org"), settings.needed_key
+    )
 
 
 def hosts(_settings: Settings) -> tuple[str, ...]:
@@ -60,8 +53,6 @@ def stratum(settings: Settings, worker: str, algorithm: str) -> dict[str, str]:
     Raises:
         ValueError: the account is not configured, or the miner does not mine scrypt.
     """
-    if settings.account is None:
-        raise ValueError("expected account, the name of the account at the pool")
-    if algorithm != "scrypt":
-        raise ValueError(f"expected a miner of scrypt, found {algorithm}")
-    return {"url": settings.stratum_url, "user": f"{settings.account}.{worker}", "password": "x"}
+    user = f"{settings.needed_account}.{worker}"
+    require_algorithm(algorithm, "scrypt")
+    return {"url": settings.stratum_url, "user": user, "password": "x"}

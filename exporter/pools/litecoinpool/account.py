@@ -19,7 +19,9 @@ from exporter.address import Endpoint
 from exporter.errors import ProbeError, Reason
 from exporter.fields import Fields
 from exporter.http import Client
+from exporter.pools import PoolSource
 from exporter.pools.answers import ask
+from exporter.pools.figures import hashrates
 from exporter.pools.reading import PoolReading, Profitability, Worker
 from exporter.pools.workers import bounded
 
@@ -30,15 +32,12 @@ _MOST_PAYOUTS = 500
 _COINS = (("LTC", ""), ("DOGE", "_doge"))
 
 
-class AccountSource:
+class AccountSource(PoolSource):
     """Reads one account; one request a reading."""
 
     def __init__(self, endpoint: Endpoint, key: SecretStr) -> None:
         self.endpoint = endpoint
         self._key = key
-
-    def close(self) -> None:
-        """Nothing runs beside the readings."""
 
     async def read(self, client: Client) -> PoolReading:
         """One reading.
@@ -60,19 +59,16 @@ def reading(data: dict[str, Any]) -> PoolReading:
     found = PoolReading()
     odd: Counter[str] = found.unexpected
     user = Fields(data["user"], "user", odd)
-    rate = user.numeral("hash_rate")
-    if rate is not None:
-        found.hashrate["now"] = rate * _KILO
+    found.hashrate = hashrates(user, [("now", "hash_rate", _KILO)])
     for ticker, ending in _COINS:
         coin = found.coin(ticker)
         coin.balance_confirmed = user.numeral(f"unpaid_rewards{ending}")
         coin.earned_24h = user.numeral(f"past_24h_rewards{ending}")
         coin.expected_24h = user.numeral(f"expected_24h_rewards{ending}")
         coin.paid_total = user.numeral(f"paid_rewards{ending}")
-        payouts = Fields(data, "", odd).objects(f"recent_payouts{ending}", _MOST_PAYOUTS)
-        dated = [(time, one.numeral("amount")) for one in payouts if (time := one.numeral("time"))]
-        if dated:
-            coin.last_payout_time, coin.last_payout = max(dated, key=lambda payout: payout[0])
+        for one in Fields(data, "", odd).objects(f"recent_payouts{ending}", _MOST_PAYOUTS):
+            if time := one.numeral("time"):
+                coin.paid_at(time, one.numeral("amount"))
     found.coin("LTC").blocks_found = user.numeral("blocks_found")
     if data.get("workers") is not None:
         _workers(found, Fields(data["workers"], "workers", odd))
@@ -86,16 +82,12 @@ def _workers(found: PoolReading, workers: Fields) -> None:
     found.workers, found.workers_cut = bounded(
         (name, partial(_worker, workers.object(name))) for name in names
     )
-    found.workers_online = sum(worker.online is True for worker in found.workers)
-    found.workers_offline = sum(worker.online is False for worker in found.workers)
+    found.count_workers()
 
 
 def _worker(data: Fields, name: str) -> Worker:
     worker = Worker(name, online=data.flag("connected"), last_share=data.numeral("last_share_time") or None)
-    for window, key in (("now", "hash_rate"), ("24h", "hash_rate_24h")):
-        rate = data.numeral(key)
-        if rate is not None:
-            worker.hashrate[window] = rate * _KILO
+    worker.hashrate = hashrates(data, [("now", "hash_rate", _KILO), ("24h", "hash_rate_24h", _KILO)])
 
     def hashes(key: str) -> float | None:
         shares = data.numeral(key)

@@ -14,7 +14,7 @@ from exporter.config.base import Integer, Positive
 from exporter.errors import Reason
 from exporter.pools import Context
 from exporter.pools.powerpool.account import PowerSource
-from exporter.pools.settings import KeyedSettings, Word
+from exporter.pools.settings import NamedSettings, require_algorithm
 
 # What a person does about a reason at this pool.
 ADVICE = {
@@ -24,14 +24,13 @@ ADVICE = {
 }
 
 
-class Settings(KeyedSettings):
+class Settings(NamedSettings):
     """The account's key, and its name for ``minefleet-exporter worker``."""
 
     sync_interval_seconds: Annotated[Positive, Field(ge=60)] = 60.0
     rate_limit_requests_per_hour: Annotated[Integer, Field(gt=0)] = 120
     algorithm: Literal["scrypt", "sha256d"] = "scrypt"
     offline_after_minutes: Positive = 60.0
-    account: Word | None = None
     stratum_url: str | None = None
 
 
@@ -41,11 +40,9 @@ def source(settings: Settings, context: Context) -> PowerSource:
     Raises:
         ValueError: there is no key.
     """
-    if settings.key is None:
-        raise ValueError("expected api_key or api_key_file, found neither")
     return PowerSource(
         Endpoint.parse(settings.base_url or "https://api.powerpool.io"),
-        settings.key,
+        settings.needed_key,
         context,
         algorithm=settings.algorithm,
         every_seconds=settings.sync_interval_seconds,
@@ -65,10 +62,8 @@ def stratum(settings: Settings, worker: str, algorithm: str) -> dict[str, str]:
     Raises:
         ValueError: the account or the server is not configured, or the miner mines another algorithm.
     """
-    if algorithm != settings.algorithm:
-        raise ValueError(f"expected a miner of {settings.algorithm}, found {algorithm}")
-    if settings.account is None:
-        raise ValueError("expected account, the name of the account at the pool")
+    require_algorithm(algorithm, settings.algorithm)
+    user = f"{settings.needed_account}.{worker}"
     if settings.stratum_url is None:
         raise ValueError("expected stratum_url, the pool's server and port as its page shows them")
-    return {"url": settings.stratum_url, "user": f"{settings.account}.{worker}", "password": "x"}
+    return {"url": settings.stratum_url, "user": user, "password": "x"}

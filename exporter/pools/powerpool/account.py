@@ -28,7 +28,7 @@ from exporter.address import Endpoint
 from exporter.errors import ProbeError, Reason
 from exporter.fields import Fields
 from exporter.http import Client
-from exporter.pools import Context
+from exporter.pools import Context, PoolSource
 from exporter.pools.answers import MAX_BYTES, ask
 from exporter.pools.parts import Parts
 from exporter.pools.reading import PoolReading, Profitability, Worker
@@ -63,7 +63,7 @@ class Rates:
     prices: dict[str, float] = field(default_factory=dict)
 
 
-class PowerSource:
+class PowerSource(PoolSource):
     """Reads one account."""
 
     def __init__(
@@ -88,9 +88,6 @@ class PowerSource:
         self._empty = 0
         # A coin that was there once is told when there is nothing left of it.
         self._held: set[str] = set()
-
-    def close(self) -> None:
-        """Nothing runs beside the readings."""
 
     async def read(self, client: Client) -> PoolReading:
         """One reading; one request, and every five minutes a second one.
@@ -213,9 +210,7 @@ def _money(found: PoolReading, account: Fields, held: set[str]) -> None:
         if not ticker or not time or value is None:
             continue
         held.add(ticker)
-        coin = found.coin(ticker)
-        if coin.last_payout_time is None or time > coin.last_payout_time:
-            coin.last_payout_time, coin.last_payout = time, value
+        found.coin(ticker).paid_at(time, value)
     for ticker in held & balances.keys():
         found.coin(ticker).balance_confirmed = balances[ticker]
 
@@ -245,8 +240,7 @@ def _workers(found: PoolReading, workers: Fields, algorithm: str) -> None:
                 rows[worker] = (rank, row)
     found.workers, cut = bounded((name, partial(_worker, row)) for name, (_, row) in rows.items())
     found.workers_cut = cut + nameless
-    found.workers_online = sum(worker.online is True for worker in found.workers)
-    found.workers_offline = sum(worker.online is False for worker in found.workers)
+    found.count_workers()
 
 
 def _worker(row: Fields, name: str) -> Worker:

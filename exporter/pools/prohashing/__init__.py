@@ -6,7 +6,6 @@ pool that is gone is an ordinary state: ``mining_pool_up`` is 0.
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from pydantic import Field
@@ -16,7 +15,7 @@ from exporter.config.base import Integer
 from exporter.errors import Reason
 from exporter.pools import Context
 from exporter.pools.prohashing.relay import Relay
-from exporter.pools.settings import KeyedSettings, Word
+from exporter.pools.settings import NamedSettings, require_listable
 
 # What a person does about a reason at this pool.
 ADVICE = {
@@ -26,13 +25,12 @@ ADVICE = {
 }
 
 
-class Settings(KeyedSettings):
+class Settings(NamedSettings):
     """The account's key, and where the pool's REST relay listens.
 
     Without ``base_url`` the relay's own environment decides: ``PROHASHING_SERVER_HOST`` and ``_PORT``.
     """
 
-    account: Word | None = None
     stratum_url: str = "stratum+tcp://us.mining.prohashing.com:3333"
     static_difficulty: Annotated[Integer, Field(gt=0)] | None = None
 
@@ -48,16 +46,12 @@ def stratum(settings: Settings, worker: str, algorithm: str) -> dict[str, str]:
     Raises:
         ValueError: the account is not configured, or the worker's name cannot stand in such a list.
     """
-    if settings.account is None:
-        raise ValueError("expected account, the name of the account at the pool")
-    if not re.fullmatch(r"[A-Za-z0-9_.-]+", worker):
-        raise ValueError(
-            f"expected a worker name of letters, digits, dots, dashes and underscores, found {worker!r}"
-        )
+    user = settings.needed_account
+    require_listable(worker)
     arguments = [f"a={'sha-256' if algorithm == 'sha256d' else algorithm}", f"n={worker}"]
     if settings.static_difficulty:
         arguments.append(f"d={settings.static_difficulty}")
-    return {"url": settings.stratum_url, "user": settings.account, "password": ",".join(arguments)}
+    return {"url": settings.stratum_url, "user": user, "password": ",".join(arguments)}
 
 
 def source(settings: Settings, context: Context) -> Relay:

@@ -22,6 +22,7 @@ from exporter.address import Endpoint
 from exporter.errors import ProbeError, Reason
 from exporter.fields import Fields
 from exporter.http import Client
+from exporter.pools import PoolSource
 from exporter.pools.reading import PoolReading, Profitability
 from exporter.units import DAY
 
@@ -42,15 +43,12 @@ ALGORITHMS = {
 }
 
 
-class Relay:
+class Relay(PoolSource):
     """Reads the pool through its relay."""
 
     def __init__(self, endpoint: Endpoint, key: SecretStr | None) -> None:
         self.endpoint = endpoint
         self._key = key
-
-    def close(self) -> None:
-        """Nothing runs beside the readings."""
 
     async def read(self, client: Client) -> PoolReading:
         """One reading; two requests.

@@ -7,10 +7,10 @@ from typing import Annotated
 from pydantic import Field
 
 from exporter.address import Endpoint
-from exporter.config.base import Integer, Positive
+from exporter.config.base import Integer
 from exporter.errors import Reason
 from exporter.pools import Context
-from exporter.pools.settings import KeyedSettings, Word
+from exporter.pools.settings import MinutelySettings, require_algorithm
 from exporter.pools.viabtc.account import AccountSource
 
 # What a person does about a reason at this pool.
@@ -21,18 +21,11 @@ ADVICE = {
 }
 
 
-class Settings(KeyedSettings):
+class Settings(MinutelySettings):
     """The account's key, and its name for ``minefleet-exporter worker``."""
 
-    sync_interval_seconds: Annotated[Positive, Field(ge=60)] = 60.0
     rate_limit_requests_per_hour: Annotated[Integer, Field(gt=0)] = 1000
-    account: Word | None = None
     stratum_url: str = "stratum+tcp://ltc.viabtc.io:3333"
-
-    @property
-    def pause_seconds(self) -> float:
-        """The pool publishes no limit; its clients wait a minute."""
-        return 60.0
 
 
 def source(settings: Settings, context: Context) -> AccountSource:
@@ -41,11 +34,9 @@ def source(settings: Settings, context: Context) -> AccountSource:
     Raises:
         ValueError: there is no key.
     """
-    if settings.key is None:
-        raise ValueError("expected api_key or api_key_file, found neither")
     return AccountSource(
         Endpoint.parse(settings.base_url or "https://www.viabtc.net"),
-        settings.key,
+        settings.needed_key,
         context,
         kept_seconds=settings.max_age_minutes * 60,
     )
@@ -62,8 +53,6 @@ def stratum(settings: Settings, worker: str, algorithm: str) -> dict[str, str]:
     Raises:
         ValueError: the account is not configured, or the miner does not mine scrypt.
     """
-    if settings.account is None:
-        raise ValueError("expected account, the name of the account at the pool")
-    if algorithm != "scrypt":
-        raise ValueError(f"expected a miner of scrypt, found {algorithm}")
-    return {"url": settings.stratum_url, "user": f"{settings.account}.{worker}", "password": "123"}
+    user = f"{settings.needed_account}.{worker}"
+    require_algorithm(algorithm, "scrypt")
+    return {"url": settings.stratum_url, "user": user, "password": "123"}

@@ -21,8 +21,9 @@ from exporter.address import Endpoint
 from exporter.errors import ProbeError, Reason
 from exporter.fields import Fields, items
 from exporter.http import Client
-from exporter.pools import Context
+from exporter.pools import Context, PoolSource
 from exporter.pools.answers import ask
+from exporter.pools.figures import hashrates
 from exporter.pools.parts import Parts
 from exporter.pools.reading import PoolReading, Worker
 from exporter.pools.workers import MOST_WORKERS, bounded
@@ -33,7 +34,7 @@ MOST_PAGES = 40
 PAGE_ROWS = 50
 _MOST_BALANCES = 100
 _COINS = ("LTC", "DOGE")
-_WINDOWS = (("10m", "hashrate_10min"), ("1h", "hashrate_1hour"), ("24h", "hashrate_24hour"))
+_WINDOWS = (("10m", "hashrate_10min", 1.0), ("1h", "hashrate_1hour", 1.0), ("24h", "hashrate_24hour", 1.0))
 _BEIJING = timezone(timedelta(hours=8))
 # Money changes slowly, and each coin is calls of its own.
 _MONEY_SECONDS = 600.0
@@ -48,7 +49,7 @@ _REASONS = {
 }
 
 
-class AccountSource:
+class AccountSource(PoolSource):
     """Reads one account: hashrates and workers each time, money every ten minutes."""
 
     def __init__(self, endpoint: Endpoint, key: SecretStr, context: Context, *, kept_seconds: float) -> None:
@@ -58,9 +59,6 @@ class AccountSource:
         self._parts = Parts(
             context.clock, kept_seconds=max(kept_seconds, 2 * _MONEY_SECONDS), sleep=context.sleep
         )
-
-    def close(self) -> None:
-        """Nothing runs beside the readings."""
 
     async def read(self, client: Client) -> PoolReading:
         """One reading; the account's hashrate must answer, the rest is welcome.
@@ -107,15 +105,9 @@ class AccountSource:
             _MONEY_SECONDS,
             partial(self._payments, ticker=ticker),
         )
-        if payouts is not None:
-            dated = [
-                (time, one.numeral("amount"))
-                for one in items(payouts, "payments", found.unexpected, _MOST_BALANCES)
-                if (time := one.numeral("create_time"))
-            ]
-            if dated:
-                coin = found.coin(ticker)
-                coin.last_payout_time, coin.last_payout = max(dated, key=lambda payout: payout[0])
+        for one in items(payouts, "payments", found.unexpected, _MOST_BALANCES):
+            if time := one.numeral("create_time"):
+                found.coin(ticker).paid_at(time, one.numeral("amount"))
 
     def _yesterday(self, zone: timezone) -> str:
         now = datetime.fromtimestamp(self._wall_clock(), zone)
@@ -157,10 +149,7 @@ class AccountSource:
 
 
 def _hashrate(found: PoolReading, data: Fields) -> None:
-    for window, key in _WINDOWS:
-        rate = data.numeral(key)
-        if rate is not None:
-            found.hashrate[window] = rate
+    found.hashrate = hashrates(data, _WINDOWS)
     found.workers_online = data.numeral("active_workers")
     found.workers_offline = data.numeral("unactive_workers")
 
@@ -176,10 +165,7 @@ def _worker(data: Fields, name: str) -> Worker:
     worker = Worker(name, last_share=data.numeral("last_active") or None)
     status = data.choice("worker_status", ("active", "unactive"))
     worker.online = {"active": True, "unactive": False}.get(status or "")
-    for window, key in _WINDOWS:
-        rate = data.numeral(key)
-        if rate is not None:
-            worker.hashrate[window] = rate
+    worker.hashrate = hashrates(data, _WINDOWS)
     rejected = data.numeral("reject_rate")
     if rejected is not None:
         worker.reject_ratio = rejected / 100 if rejected > 1 else rejected

@@ -6,7 +6,6 @@ key; at Mining-Dutch (``dialect: mining_dutch``) it is a user with a key and pag
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -15,7 +14,7 @@ from exporter.address import Endpoint, address_of
 from exporter.config.base import Integer, Positive
 from exporter.errors import Reason
 from exporter.pools import Context
-from exporter.pools.settings import KeyedSettings, Word
+from exporter.pools.settings import NamedSettings, Word, require_algorithm, require_listable
 from exporter.pools.yiimp.mining_dutch import DutchSource
 from exporter.pools.yiimp.wallet import WalletSource
 
@@ -39,7 +38,7 @@ Stratum = Annotated[str, Field(pattern=r"^[a-z0-9+]+://[A-Za-z0-9.-]+:[0-9]{1,5}
 Ticker = Annotated[str, Field(pattern=r"^[A-Z0-9]{2,12}$")]
 
 
-class Settings(KeyedSettings):
+class Settings(NamedSettings):
     """The site, and the wallet's address or, at Mining-Dutch, the user's number and key.
 
     Without an address a YiiMP site is asked for its quotes only. ``coin_pages`` are Mining-Dutch's pages of
@@ -56,7 +55,6 @@ class Settings(KeyedSettings):
     page: Word | None = None
     coin_pages: dict[Ticker, Word] = Field(default_factory=lambda: dict(_COIN_PAGES), max_length=8)
     hashrate_unit: Literal["H/s", "kH/s", "MH/s", "GH/s"] = "H/s"
-    account: Word | None = None
     payout_coin: Ticker | None = None
     stratum_url: Stratum | None = None
 
@@ -75,8 +73,7 @@ def source(settings: Settings, context: Context) -> WalletSource | DutchSource:
         ValueError: a setting the dialect needs is missing, or one it does not have is there.
     """
     if settings.dialect == _DUTCH:
-        if settings.key is None:
-            raise ValueError("expected api_key or api_key_file, found neither")
+        key = settings.needed_key
         if settings.account_id is None:
             raise ValueError("expected account_id, the user's number on the pool's account page, found none")
         if settings.address is not None:
@@ -85,7 +82,7 @@ def source(settings: Settings, context: Context) -> WalletSource | DutchSource:
             )
         return DutchSource(
             Endpoint.parse(settings.base_url or "https://www.mining-dutch.nl"),
-            settings.key,
+            key,
             context,
             account_id=settings.account_id,
             page=settings.page or ("scrypt" if settings.algorithm == "scrypt" else "sha256"),
@@ -132,18 +129,13 @@ def stratum(settings: Settings, worker: str, algorithm: str) -> dict[str, str]:
         ValueError: the configuration lacks what they are made of, the worker's name cannot stand in such a
             password, or the miner mines another algorithm than the account.
     """
-    if algorithm != settings.algorithm:
-        raise ValueError(f"expected a miner of {settings.algorithm}, found {algorithm}")
+    require_algorithm(algorithm, settings.algorithm)
     if settings.stratum_url is None:
         raise ValueError(f"expected stratum_url, the pool's server for {algorithm}")
-    if not re.fullmatch(r"[A-Za-z0-9_.-]+", worker):
-        raise ValueError(
-            f"expected a worker name of letters, digits, dots, dashes and underscores, found {worker!r}"
-        )
+    require_listable(worker)
     if settings.dialect == _DUTCH:
-        if settings.account is None:
-            raise ValueError("expected account, the name of the account at the pool")
-        return {"url": settings.stratum_url, "user": f"{settings.account}.{worker}", "password": "x"}
+        user = f"{settings.needed_account}.{worker}"
+        return {"url": settings.stratum_url, "user": user, "password": "x"}
     if settings.address is None:
         raise ValueError("expected address, the wallet the pool pays to")
     if settings.payout_coin is None:

@@ -31,7 +31,7 @@ from exporter.address import Endpoint
 from exporter.errors import ProbeError, Reason
 from exporter.fields import Fields
 from exporter.http import Client
-from exporter.pools import Context
+from exporter.pools import Context, PoolSource
 from exporter.pools.parts import Parts
 from exporter.pools.reading import Coin, PoolReading, Worker
 from exporter.pools.workers import bounded
@@ -47,7 +47,7 @@ _MOST_TRANSACTIONS = 1000
 Ask = Callable[[Client], Awaitable[Any]]
 
 
-class DutchSource:
+class DutchSource(PoolSource):
     """Reads one account, a call or two a reading: a round of all takes some minutes."""
 
     def __init__(
@@ -81,9 +81,6 @@ class DutchSource:
             sleep=context.sleep,
         )
 
-    def close(self) -> None:
-        """Nothing runs beside the readings."""
-
     async def read(self, client: Client) -> PoolReading:
         """One reading: as many of the calls that are due as the deadline leaves time for.
 
@@ -106,8 +103,7 @@ class DutchSource:
         rates = [worker.hashrate["now"] for worker in workers if "now" in worker.hashrate]
         if rates or not workers:
             found.hashrate["now"] = sum(rates)
-        found.workers_online = sum(worker.online is True for worker in workers)
-        found.workers_offline = sum(worker.online is False for worker in workers)
+        found.count_workers()
         quotes = told["status"]
         if quotes is not None:
             found.profitability = list(quotes.profitability)
@@ -243,8 +239,7 @@ def transactions_of(data: Any, odd: Counter[str]) -> Coin:
         time, amount = local_time(row.text("timestamp")), row.numeral("amount")
         if not _debit(row.text("type") or "") or time is None or amount is None:
             continue
-        if coin.last_payout_time is None or time > coin.last_payout_time:
-            coin.last_payout_time, coin.last_payout = time, abs(amount)
+        coin.paid_at(time, abs(amount))
     return coin
 
 

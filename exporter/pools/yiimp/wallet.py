@@ -26,7 +26,7 @@ from exporter.address import Endpoint
 from exporter.errors import ProbeError, Reason
 from exporter.fields import Fields
 from exporter.http import Client
-from exporter.pools import Context
+from exporter.pools import Context, PoolSource
 from exporter.pools.parts import Parts
 from exporter.pools.reading import Coin, Network, PoolReading, Worker
 from exporter.pools.workers import Seen, bounded
@@ -61,7 +61,7 @@ class Wallet:
     hashrate: float | None = None
 
 
-class WalletSource:
+class WalletSource(PoolSource):
     """Reads one site and, if there is an address, one wallet of it."""
 
     def __init__(
@@ -87,9 +87,6 @@ class WalletSource:
         self._clock = context.clock
         self._first_path = 0
         self._path_found = 0.0
-
-    def close(self) -> None:
-        """Nothing runs beside the readings."""
 
     async def read(self, client: Client) -> PoolReading:
         """One reading; at most four requests, each of its kind at most every ten seconds.
@@ -194,10 +191,9 @@ def wallet_of(data: dict[str, Any], algorithm: str, odd: Counter[str]) -> Wallet
     coin.balance_confirmed = fields.numeral("balance")
     coin.balance_unconfirmed = fields.numeral("unsold")
     coin.paid_total = fields.numeral("paidtotal")
-    payouts = fields.objects("payouts", _MOST_PAYOUTS)
-    dated = [(time, one.numeral("amount")) for one in payouts if (time := one.numeral("time"))]
-    if dated:
-        coin.last_payout_time, coin.last_payout = max(dated, key=lambda payout: payout[0])
+    for one in fields.objects("payouts", _MOST_PAYOUTS):
+        if time := one.numeral("time"):
+            coin.paid_at(time, one.numeral("amount"))
     if isinstance(data.get("miners"), list):
         found.listed = True
         _miners(found, fields, algorithm)
