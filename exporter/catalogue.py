@@ -649,7 +649,7 @@ MINING_POOL_UPDATING = _flag(
 MINING_POOL_DATA_TIMESTAMP = _gauge(
     "mining_pool_data_timestamp_seconds",
     "Unix time of the newest figure of a kind: as the pool dates it, or, since most pools date nothing, when it was"
-    " last read (the reading)",
+    " last read; kind computed is the older of the market's two figures a computed price is made of (the reading)",
     "kind",
     0,
 )
@@ -662,19 +662,21 @@ MINING_POOL_USD = _gauge(
     "mining_pool_profitability_usd_per_hash",
     "What a hash earns now, in USD: times hashes per second it is USD per second. By coin where the pool tells"
     " the coins apart: their sum is all it earns; source is pool for the pool's own quote, pool_actual for what it"
-    " paid over the last day, computed for what follows from difficulty and price (the account's profitability)",
+    " paid over the last day, computed for what follows from the market's figures where the pool quotes no USD: a"
+    " quote in coins or BTC at their price, else difficulty, subsidy and price, less the fee; on the market's own page"
+    " without an account (the account's profitability, market)",
     "algorithm coin source",
     0,
 )
 MINING_POOL_BTC = _gauge(
     "mining_pool_profitability_btc_per_hash",
-    "What a hash earns now, in BTC, as the one in USD (the account's profitability)",
+    "What a hash earns now, in BTC, as the one in USD (the account's profitability, market)",
     "algorithm coin source",
     0,
 )
 MINING_POOL_COINS = _gauge(
     "mining_pool_profitability_coins_per_hash",
-    "What a hash earns now, in coins of its own kind (the account's profitability)",
+    "What a hash earns now, in coins of its own kind (the account's profitability, market)",
     "algorithm coin source",
     0,
 )
@@ -874,28 +876,111 @@ MINING_POOL_WORKER_REJECT = _ratio(
     "worker",
 )
 
-# Coins: their networks and prices, from a pool or a market source.
+# Coins: their networks and prices. source is pool on an account's page; on the market's page it is the source
+# of the figure, configured for one of the configuration file.
 NETWORK_DIFFICULTY = _gauge(
     "mining_network_difficulty",
-    "Difficulty of the coin's network: times 2^32 it is the hashes of a block on average (the pool, or the market's sources)",
-    "coin",
+    "Difficulty of the coin's network: times 2^32 it is the hashes of a block on average; a mean over recent blocks"
+    " where it changes with each (the pool, or the market's network source)",
+    "coin source",
     0,
 )
 NETWORK_HASHRATE = _gauge(
     "mining_network_hashrate_hashes_per_second",
-    "Hashrate of the coin's whole network (the pool, or the market's sources)",
-    "coin",
+    "Hashrate of the coin's whole network (the pool, or the market's network source)",
+    "coin source",
     0,
     1e21,
 )
 NETWORK_SUBSIDY = _gauge(
-    "mining_network_subsidy_coins", "New coins of a block (the pool, or the market's sources)", "coin", 0
+    "mining_network_subsidy_coins",
+    "New coins of a block: as told, else by the height, else configured (the pool, or the market's network source)",
+    "coin source",
+    0,
 )
 COIN_PRICE_USD = _gauge(
-    "mining_coin_price_usd", "Price of a coin, in USD (the pool, or the market's sources)", "coin", 0
+    "mining_coin_price_usd",
+    "Price of a coin, in USD (the pool, or the market's price source)",
+    "coin source",
+    math.nextafter(0, 1),
+    1e7,
 )
 COIN_PRICE_BTC = _gauge(
-    "mining_coin_price_btc", "Price of a coin, in BTC (the pool, or the market's sources)", "coin", 0
+    "mining_coin_price_btc",
+    "Price of a coin, in BTC (the pool, or the market's price source)",
+    "coin source",
+    math.nextafter(0, 1),
+    1e3,
+)
+
+# The market: its sources, each with a breaker and a budget of its own.
+MARKET_UP = _flag(
+    "mining_market_up",
+    "1 if the difficulty, subsidy and price of every coin are known and young enough to price a hash, else 0 (probe)",
+)
+MARKET_DATA_TIMESTAMP = _gauge(
+    "mining_market_data_timestamp_seconds",
+    "Unix time of a coin's figures, kind network or price: as the source dates them, when the answer last changed, or"
+    " prices_date (the market's sources)",
+    "kind coin source",
+    0,
+)
+MARKET_SOURCE_UP = _flag(
+    "mining_market_source_up",
+    "1 if the source's last answer was useful, else 0; absent while it was not needed (probe)",
+    "source",
+)
+MARKET_SOURCE_DURATION = _gauge(
+    "mining_market_source_scrape_duration_seconds",
+    "Time the last reading of the source took (probe)",
+    "source",
+    0,
+)
+MARKET_SOURCE_FAILURE = _states(
+    "mining_market_source_scrape_failure",
+    "1 for the reason why the last reading of the source failed; all 0 when it did not (probe)",
+    (*_ANY_FAILURE, *POOL_FAILURE_REASONS),
+    "source",
+    label="reason",
+)
+MARKET_SOURCE_BREAKER = _states(
+    "mining_market_source_breaker_state",
+    "1 for the state of the source's circuit breaker (probe)",
+    BREAKER_STATES,
+    "source",
+)
+MARKET_SOURCE_LAST_SUCCESS = _gauge(
+    "mining_market_source_last_success_timestamp_seconds",
+    "Unix time at which the exporter last got figures from the source (probe)",
+    "source",
+    0,
+)
+MARKET_SOURCE_REQUESTS = _counter(
+    "mining_market_source_requests_total",
+    "Requests sent to the source since the exporter started (probe)",
+    "source",
+)
+MARKET_SOURCE_BUDGET_LIMIT = _gauge(
+    "mining_market_source_request_budget_limit",
+    "Requests that may be sent to the source in any hour (the driver)",
+    "source",
+    0,
+)
+MARKET_SOURCE_BUDGET_REMAINING = _gauge(
+    "mining_market_source_request_budget_remaining",
+    "Requests of this hour's budget of the source that are left (probe)",
+    "source",
+    0,
+)
+MARKET_SOURCE_IMPLAUSIBLE = _counter(
+    "mining_market_source_implausible_values_total",
+    "Figures of the source dropped because they cannot be true, by the metric they were meant for (probe)",
+    "source metric",
+)
+MARKET_SOURCE_UNEXPECTED = _counter(
+    "mining_market_source_unexpected_values_total",
+    "Fields of the wrong type in the source's answers, by field (probe)",
+    "source field",
 )
 
 MINING_POOL_REQUESTS = _counter(
@@ -1015,6 +1100,14 @@ class ProbeSeries:
 
 
 MINER_PROBE = ProbeSeries(UP, SCRAPE_DURATION, SCRAPE_FAILURE, BREAKER_STATE, IMPLAUSIBLE, UNEXPECTED)
+MARKET_PROBE = ProbeSeries(
+    MARKET_SOURCE_UP,
+    MARKET_SOURCE_DURATION,
+    MARKET_SOURCE_FAILURE,
+    MARKET_SOURCE_BREAKER,
+    MARKET_SOURCE_IMPLAUSIBLE,
+    MARKET_SOURCE_UNEXPECTED,
+)
 POOL_PROBE = ProbeSeries(
     MINING_POOL_UP,
     MINING_POOL_SCRAPE_DURATION,

@@ -6,10 +6,12 @@ breakers and memories, and a pool's request budget in any case.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,15 @@ from exporter import catalogue as c
 from exporter.address import Endpoint, Policy
 from exporter.breaker import Breaker
 from exporter.config.base import Section
-from exporter.config.schema import MODULE, Config, Miner, Thresholds
+from exporter.config.schema import MARKET, MODULE, Config, Miner, Thresholds
 from exporter.exposition import Page
 from exporter.http import Client, Outgoing, tls_settings
+from exporter.market import market as market_target
+from exporter.market.market import Market
+from exporter.market.reading import MarketReading
+from exporter.market.settings import MarketSettings
+from exporter.market.source import Source
+from exporter.market.sources import drivers as market_drivers
 from exporter.pools import Account, Context, PoolSource
 from exporter.pools import metrics as pool_metrics
 from exporter.pools.budget import Budget
@@ -28,12 +36,13 @@ from exporter.pools.workers import WorkerNames
 from exporter.probe import Look, Reader
 from exporter.vnish import metrics as miner_metrics
 from exporter.vnish.access import Access
-from exporter.vnish.audit import PoolAudit, mined_pool, pool_host
+from exporter.vnish.audit import PoolAudit, mined_at
 from exporter.vnish.reading import MinerReading
 from exporter.vnish.source import VnishSource
 
 MAX_UNCONFIGURED = 256
 _JOULES_PER_KWH = 3.6e6
+_MARKET_PAUSE_SECONDS = 60.0
 # What says how a target is written, not how it is asked: its reader stays when only these change. All other
 # keys count, so that one which is new is not forgotten.
 _NOT_ASKING = frozenset(
@@ -61,20 +70,19 @@ class Payer:
     configured: str | None
     accounts: tuple[Account, ...]
 
-    def account(self, reading: MinerReading | None) -> str | None:
-        """The account's name; ``None`` while nobody can tell."""
-        if self.configured is not None or reading is None:
+    def account(self, host: str | None) -> str | None:
+        """The account's name, by the *host* the miner mines to; ``None`` while nobody can tell."""
+        if self.configured is not None or host is None:
             return self.configured
-        pool = mined_pool(reading)
-        host = pool_host(pool.url) if pool else None
-        if host is None:
-            return None
         return next((one.instance for one in self.accounts if one.mined_at(host)), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One thing to probe. *static* are the samples of its configuration."""
+    """One thing to probe. *static* are the samples of its configuration.
+
+    *market* prices the hashes of an account whose pool does not; ``account`` is the one that is probed.
+    """
 
     instance: str
     module: str
@@ -85,20 +93,44 @@ class Target:
     payer: Payer | None = None
     # The price of electricity in USD per kWh, now; it may change with the time of day.
     electricity: Callable[[], float | None] = lambda: None
+    account: Account | None = None
+    market: Market | None = None
+
+    @property
+    def breakers(self) -> list[Breaker]:
+        """Its one breaker."""
+        return [self.reader.breaker]
 
     async def probe(self, deadline: float) -> tuple[Look[Any], Page]:
         """Look at the target and write its page; never raises for anything the target does."""
-        look = await self.reader.look(deadline)
+        if self.market is None:
+            look = await self.reader.look(deadline)
+        else:
+            look, _ = await asyncio.gather(self.reader.look(deadline), self.market.refresh(deadline))
+        return look, self.page(look)
+
+    def page(self, look: Look[Any]) -> Page:
+        """The page of a look; nobody is asked."""
         page = self.reader.page(look)
         if self.audit and look.reading is not None:
             self.audit.write(look.reading, page)
-        account = self.payer.account(look.reading) if self.payer else None
-        if account is not None:
-            page.add(c.MINER_ACCOUNT, 1.0, account)
+        if self.payer:
+            account = self.payer.account(mined_at(look.reading) if look.reading else None)
+            if account is not None:
+                page.add(c.MINER_ACCOUNT, 1.0, account)
+        if self.market and self.account:
+            reading = self.reader.shown(look)
+            if reading is not None:
+                self.market.price_account(
+                    reading,
+                    page,
+                    merged=self.account.driver.MERGED,
+                    fee_percent=self.account.settings.fee_percent,
+                )
         price = self.electricity()
         page.add(c.ELECTRICITY_PRICE, None if price is None else price / _JOULES_PER_KWH)
         page.update(self.static)
-        return look, page
+        return page
 
 
 class Fleet:
@@ -136,6 +168,7 @@ class Fleet:
         self.worker_names.update(
             (miner.worker or miner.instance, miner.instance) for miner in config.fleet.all_miners()
         )
+        self.market: Market | None = self._make_market(config.market) if config.market else None
         for account in config.pools:
             self._add_pool(account)
         for place, (_, reader) in self._previous.items():
@@ -143,9 +176,11 @@ class Fleet:
                 reader.close()
         self._previous = {}
 
-    def __iter__(self) -> Iterator[Target]:
+    def __iter__(self) -> Iterator[Target | Market]:
         yield from self.miners.values()
         yield from self.pools.values()
+        if self.market is not None:
+            yield self.market
 
     def _electricity(self) -> float | None:
         """USD per kWh now."""
@@ -167,13 +202,15 @@ class Fleet:
         self.readers[place] = (made_from, reader)
         return reader
 
-    def find(self, text: str, module: str | None = None) -> Target:
+    def find(self, text: str, module: str | None = None) -> Target | Market:
         """The target for the text of a ``target`` parameter.
 
         Raises:
             UnknownTargetError: it is neither configured nor an address that may be probed.
             BusyError: an unconfigured address, and too many of them are being asked now.
         """
+        if self.market is not None and text == MARKET and module in (None, MARKET):
+            return self.market
         if module is None:
             candidates = [self.miners, self.pools]
         elif module == MODULE:
@@ -183,6 +220,10 @@ class Fleet:
         for targets in candidates:
             if text in targets:
                 return targets[text]
+        if module == MARKET:
+            raise UnknownTargetError(
+                f"the target of {MARKET} is {MARKET}, if it is configured", forbidden=False
+            )
         if module not in (None, MODULE):
             raise UnknownTargetError(f"no account of that name at {module}", forbidden=False)
         try:
@@ -308,7 +349,66 @@ class Fleet:
         static = Page()
         static.add(c.MINING_POOL_INFO, 1.0, account.type)
         static.add(c.THRESHOLD_POOL_DATA_AGE, max_age)
-        self.pools[instance] = Target(instance, account.type, settings.labels, reader, static)
+        self.pools[instance] = Target(
+            instance, account.type, settings.labels, reader, static, account=account, market=self.market
+        )
+
+    def _make_market(self, settings: MarketSettings) -> Market:
+        readers: dict[str, Reader[MarketReading]] = {}
+        for name in settings.names:
+            driver = market_drivers()[name]
+            endpoint = Endpoint.parse(settings.base_urls.get(name, driver.BASE_URL))
+            budget = self.budgets.setdefault((MARKET, name), Budget(driver.REQUESTS_PER_HOUR, self._clock))
+            asking = (settings.sync_interval_seconds, settings.max_age_minutes)
+            made_from = (endpoint, asking, self.config.breaker(MARKET), _asking(self.config))
+            readers[name] = self._reader(
+                MARKET,
+                name,
+                made_from,
+                partial(
+                    self._market_reader,
+                    name,
+                    Source(
+                        driver,
+                        endpoint,
+                        wall_clock=self._wall_clock,
+                        max_age_seconds=settings.max_age_minutes * 60,
+                    ),
+                    budget,
+                    settings,
+                ),
+            )
+        return Market(settings, readers, clock=self._clock, wall_clock=self._wall_clock)
+
+    def _market_reader(
+        self, name: str, source: Source, budget: Budget, settings: MarketSettings
+    ) -> Reader[MarketReading]:
+        fleet = self.config.fleet
+
+        def open_client(deadline: float) -> Client:
+            return Client(
+                self._outgoing,
+                source.endpoint,
+                Policy(None),
+                deadline,
+                retries=fleet.retries,
+                max_bytes=fleet.max_response_bytes,
+                allowance=budget,
+            )
+
+        max_age = settings.max_age_minutes * 60
+        return Reader(
+            f"{MARKET} {name}",
+            market_target.kind(name, source, budget, max_age, self._wall_clock),
+            breaker=Breaker(*self.config.breaker(MARKET), self._clock),
+            open_client=open_client,
+            read=source.read,
+            clock=self._clock,
+            reuse_seconds=settings.sync_interval_seconds,
+            # A source that fails may have lost the address of who asks too often: a minute is soon enough.
+            reuse_failure_seconds=max(fleet.min_interval_seconds, _MARKET_PAUSE_SECONDS),
+            most_seconds=fleet.timeout_seconds,
+        )
 
     def _pool_reader(
         self, account: Account, source: PoolSource, budget: Budget, max_age: float

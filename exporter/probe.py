@@ -56,6 +56,7 @@ class TargetKind(Generic[R]):
     With ``shown_seconds`` the last good reading is shown for so long where a look failed; its samples are
     then written anew for every page, since what may be shown depends on the time. ``beside`` writes what
     stands on every page, given the seconds since the last good look, or ``None`` if there was none.
+    ``labels`` are the first labels of the probe's own series, for targets that are several to a page.
     """
 
     series: ProbeSeries
@@ -63,6 +64,7 @@ class TargetKind(Generic[R]):
     shown_seconds: float = 0.0
     beside: Callable[[Page, float | None], None] = _nothing
     glance: Callable[[R, Page], Any] = lambda _reading, _samples: None
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -264,26 +266,34 @@ class Reader(Generic[R]):
     def page(self, look: Look[R]) -> Page:
         """The samples of a look: whether it succeeded and why not, and all that was read."""
         page = Page()
-        names = self.kind.series
-        page.add(names.up, float(look.up))
-        page.add(names.duration, look.seconds)
-        page.add_states(names.failure, str(look.error.reason) if look.error else "")
-        page.add_states(names.breaker, str(self.breaker.state))
+        names, labels = self.kind.series, self.kind.labels
+        page.add(names.up, float(look.up), *labels)
+        page.add(names.duration, look.seconds, *labels)
+        page.add_states(names.failure, str(look.error.reason) if look.error else "", *labels)
+        page.add_states(names.breaker, str(self.breaker.state), *labels)
         self._write(look, page)
         for counter, metric in ((self.implausible, names.implausible), (self.unexpected, names.unexpected)):
             for key, count in counter.items():
-                page.add(metric, count, key)
+                page.add(metric, count, *labels, key)
         return page
 
     def _write(self, look: Look[R], page: Page) -> None:
-        kind = self.kind
-        if kind.shown_seconds and not look.up and self.last_good is not None:
-            look = self.last_good
+        look = self._held(look)
         age = self._clock() - look.at
-        kind.beside(page, age if look.up else None)
-        if look.reading is None or (kind.shown_seconds and age > kind.shown_seconds):
-            return
-        page.update(self._samples(look, look.reading, age))
+        self.kind.beside(page, age if look.up else None)
+        reading = self.shown(look)
+        if reading is not None:
+            page.update(self._samples(look, reading, age))
+
+    def shown(self, look: Look[R]) -> R | None:
+        """The reading whose samples are on a look's page: its own, else the last good one while young."""
+        look = self._held(look)
+        limit = self.kind.shown_seconds
+        return None if limit and self._clock() - look.at > limit else look.reading
+
+    def _held(self, look: Look[R]) -> Look[R]:
+        held = self.last_good if self.kind.shown_seconds and not look.up else None
+        return held or look
 
     def _samples(self, look: Look[R], reading: R, age: float) -> Page:
         if look.samples is not None:

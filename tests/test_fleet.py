@@ -29,6 +29,7 @@ from exporter.pools.prohashing.relay import Relay
 from exporter.pools.reading import PoolReading, Profitability
 from exporter.probe import Reader
 from exporter.simulator.simulation import Simulation
+from exporter.vnish.audit import mined_at
 from exporter.vnish.reading import Identity, MinerReading, Pool
 from tests.conftest import L9, SIMPLE, FakeClock, make_certificate
 
@@ -296,12 +297,12 @@ def test_who_pays() -> None:
     accounts = (account("main", stratum_hosts=["pool.example"]), account("spare"))
     mined = MinerReading(Identity("v1"), pools=[Pool("0", "UserPool", "pool.example:1", "u", "active")])
     idle = MinerReading(Identity("v1"))
-    assert Payer("given", accounts).account(mined) == "given"
+    assert Payer("given", accounts).account(mined_at(mined)) == "given"
     assert Payer("given", accounts).account(None) == "given"
     assert Payer(None, accounts).account(None) is None
-    assert Payer(None, accounts).account(idle) is None
-    assert Payer(None, accounts).account(mined) == "main"
-    assert Payer(None, accounts[1:]).account(mined) is None
+    assert Payer(None, accounts).account(mined_at(idle)) is None
+    assert Payer(None, accounts).account(mined_at(mined)) == "main"
+    assert Payer(None, accounts[1:]).account(mined_at(mined)) is None
     fleet = make(
         config(
             {"address": "127.0.0.1", "name": "one", "pool": "spare"},
@@ -644,6 +645,7 @@ OTHER_POOL: dict[str, Any] = {
     "sync_interval_seconds": 5,
     "rate_limit_requests_per_hour": 7,
     "max_age_minutes": 2,
+    "fee_percent": 3,
     "api_key": "key",
     "api_key_file": None,
     "account": "me",

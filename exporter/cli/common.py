@@ -19,6 +19,7 @@ from exporter.config.load import ConfigError, load
 from exporter.config.schema import Config
 from exporter.fleet import BusyError, Fleet, Target, UnknownTargetError
 from exporter.http import Outgoing
+from exporter.market.market import Market
 from exporter.probe import Look
 from exporter.vnish.verdict import Glance, Limits, Verdict, judge
 
@@ -52,7 +53,7 @@ async def open_fleet(config: Config) -> AsyncIterator[Fleet]:
         yield Fleet(config, Outgoing(session), os.environ)
 
 
-def find(fleet: Fleet, name: str) -> Target:
+def find(fleet: Fleet, name: str) -> Target | Market:
     """The target of a command line.
 
     Raises:
@@ -71,8 +72,10 @@ class _Console(Console):
         raise BrokenPipeError
 
 
-def verdict(target: Target, look: Look[Any]) -> Verdict | None:
-    """What is wrong with a miner that answered; ``None`` for a pool, and where nothing was read."""
+def verdict(target: Target | Market, look: Look[Any]) -> Verdict | None:
+    """What is wrong with a miner that answered; ``None`` for any other target, and where nothing was read."""
+    if isinstance(target, Market):
+        return None
     glance = target.reader.glance(look)
     return judge(glance, Limits.of(target.static), target.audit) if isinstance(glance, Glance) else None
 

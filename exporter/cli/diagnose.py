@@ -7,8 +7,9 @@ import asyncio
 import shutil
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 from exporter import catalogue as c
 from exporter.cli.common import (
@@ -26,9 +27,13 @@ from exporter.errors import ProbeError, Reason
 from exporter.exposition import Page
 from exporter.fleet import Fleet, Target
 from exporter.http import Client
+from exporter.market.chains import CHAINS
+from exporter.market.market import Known, Market
+from exporter.market.settings import MarketSettings
 from exporter.pools import Account
 from exporter.pools.metrics import figures_dated, usd_per_hash
 from exporter.pools.reading import PoolReading
+from exporter.probe import Look
 from exporter.units import DAY, hashrate_text
 from exporter.vnish.reading import MinerReading
 from exporter.vnish.verdict import Condition, Kind, Verdict
@@ -62,6 +67,23 @@ _POOL_ADVICE = {
     Reason.POOL_ERROR: "The pool reports an error of its own: try again later.",
     Reason.NO_DATA: "The pool has no figures yet: give it some minutes after the first share.",
     Reason.BUDGET_SPENT: "The hour's requests are spent: raise sync_interval_seconds.",
+    Reason.CIRCUIT_OPEN: "Wait for the breaker.",
+}
+
+# What to do about a source of the market; nobody has a key for one.
+_MARKET_ADVICE = {
+    Reason.TIMEOUT: "It takes too long: try again later, or name another source.",
+    Reason.CONNECTION: "Does this machine reach the internet? If it may not, write prices_usd instead.",
+    Reason.HTTP_STATUS: "It answers with an error: try again later, or name another source.",
+    Reason.NOT_JSON: "This is not the source's interface: check base_urls.",
+    Reason.HTML: "It is under maintenance, or asks whether a person is asking: name another source.",
+    Reason.EMPTY: "It answers with nothing: try again later, or name another source.",
+    Reason.BAD_SHAPE: "It answers something else than it used to: name another source, and please report it.",
+    Reason.UNAUTHORISED: "It does not answer this address: name another source.",
+    Reason.THROTTLED: "It is asked too often from this public address: raise sync_interval_seconds.",
+    Reason.POOL_ERROR: "It reports an error of its own: try again later, or name another source.",
+    Reason.NO_DATA: "It tells no figure that can be true: name another source, and please report it.",
+    Reason.BUDGET_SPENT: "The hour's requests are spent: wait.",
     Reason.CIRCUIT_OPEN: "Wait for the breaker.",
 }
 
@@ -117,8 +139,12 @@ async def _run(arguments: argparse.Namespace, config: Config) -> int:
     checks: list[Check] = []
     async with open_fleet(config) as fleet:
         target = find(fleet, arguments.target)
-        account = next((one for one in config.pools if one.instance == target.instance), None)
-        steps = _pool(target, account, config) if account else _miner(fleet, target, config)
+        if isinstance(target, Market):
+            steps = _market(target, config)
+        elif target.account:
+            steps = _pool(target, target.account, config)
+        else:
+            steps = _miner(fleet, target, config)
         async for check in steps:
             checks.append(check)
             if not arguments.json:
@@ -300,14 +326,9 @@ def _clock(date: str | None) -> Check:
 
 async def _pool(target: Target, account: Account, config: Config) -> AsyncIterator[Check]:
     yield Check("configuration", "ok", f"an account at {account.type}")
-    look = await target.reader.look(time.monotonic() + config.fleet.timeout_seconds)
-    for step in look.steps:
-        yield Check(
-            step.path,
-            "warning" if step.problem else "ok",
-            step.problem or f"status {step.status}",
-            seconds=step.seconds,
-        )
+    look, page = await target.probe(time.monotonic() + config.fleet.timeout_seconds)
+    for check in _requests(look):
+        yield check
     if look.error or not isinstance(look.reading, PoolReading):
         name = {
             Reason.CONNECTION: "service",
@@ -320,8 +341,6 @@ async def _pool(target: Target, account: Account, config: Config) -> AsyncIterat
         return
     yield Check("authentication", "ok", "not refused")
     reading = look.reading
-    page = Page()
-    target.reader.kind.write(reading, page, 0.0)
     for part, up in reading.parts.items():
         if not up:
             yield Check(part, "warning", "this part of the figures failed", "The rest is read all the same.")
@@ -336,11 +355,104 @@ async def _pool(target: Target, account: Account, config: Config) -> AsyncIterat
             "the pool knows no worker of this account",
             "Does a miner mine to it under this account's name?",
         )
+    yield _earnings(target, page)
+
+
+def _requests(look: Look[Any], of: str = "") -> Iterator[Check]:
+    for step in look.steps:
+        yield Check(
+            f"{of}{step.path}",
+            "warning" if step.problem else "ok",
+            step.problem or f"status {step.status}",
+            seconds=step.seconds,
+        )
+
+
+def _earnings(target: Target, page: Page) -> Check:
+    """What a hash of scrypt earns at an account: in USD if that is known, else as it is quoted."""
+    found = dict(page.families())
+    computed = not any("pool" in labels for labels in found.get(c.MINING_POOL_USD, {}))
     earned = usd_per_hash(page).get("scrypt")
     if earned is not None:
-        yield Check("earnings", "ok", f"a GH/s of scrypt earns ${earned * 1e9 * DAY:.3f} a day")
-    elif not reading.profitability:
-        yield Check("earnings", "skipped", "the pool quotes no price for a hash")
+        words = f"a GH/s of scrypt earns ${earned * 1e9 * DAY:.3f} a day"
+        return Check("earnings", "ok", f"{words}, computed with the market's figures" if computed else words)
+    quoted = [
+        f"{value * 1e9 * DAY:.6g} {labels[1] if metric is c.MINING_POOL_COINS else 'BTC'}"
+        for metric in (c.MINING_POOL_COINS, c.MINING_POOL_BTC)
+        for labels, value in found.get(metric, {}).items()
+        if labels[0] == "scrypt" and labels[2] == "pool"
+    ]
+    advice = "Add the section market to the configuration, which knows prices."
+    if target.market is not None:
+        advice = "minefleet-exporter diagnose market says what it lacks."
+    if quoted:
+        words = f"a GH/s of scrypt earns {' and '.join(quoted)} a day; in USD it is not known"
+        return Check("earnings", "warning", words, advice)
+    return Check("earnings", "skipped", "the pool quotes no price for a hash", advice)
+
+
+async def _market(market: Market, config: Config) -> AsyncIterator[Check]:
+    settings = market.settings
+    yield Check(
+        "configuration",
+        "ok",
+        f"network: {', '.join(settings.network) or 'configured'};"
+        f" prices: {', '.join(settings.prices) or 'configured'}",
+    )
+    # Every source, those too that are asked only when others fail.
+    looks = {
+        name: await reader.look(time.monotonic() + config.fleet.timeout_seconds)
+        for name, reader in market.readers.items()
+    }
+    view = market.view()
+    for name, look in looks.items():
+        for check in _requests(look, f"{name} "):
+            yield check
+        if look.error:
+            failed = _failed(name, look.error, _MARKET_ADVICE)
+            # Without it all is known: it is a spare that is flat.
+            yield failed if view.missing else replace(failed, verdict="warning")
+        elif look.reading is not None:
+            dropped = ", ".join(sorted(look.reading.dropped))
+            told = f"tells of {', '.join(look.reading.coins)}"
+            yield Check(
+                name,
+                "warning" if dropped else "ok",
+                f"{told}; dropped: {dropped}" if dropped else told,
+                "It tells figures that cannot be true: name another source first." if dropped else "",
+            )
+    for ticker in CHAINS:
+        for what, known in (("network", view.networks.get(ticker)), ("price", view.prices.get(ticker))):
+            yield _figure(what, ticker, known, settings)
+    usd = usd_per_hash(market.page()).get("scrypt")
+    if usd is None:
+        yield Check("earnings", "failed", f"not known: {', '.join(view.missing)}")
+    else:
+        fee = f" less {settings.fee_percent:g} %" if settings.fee_percent else " before fees"
+        yield Check("earnings", "ok", f"a GH/s of scrypt earns ${usd * 1e9 * DAY:.3f} a day{fee}")
+
+
+def _figure(what: str, ticker: str, known: Known | None, settings: MarketSettings) -> Check:
+    name = f"{what} of {ticker}"
+    if known is None:
+        fixed = settings.prices_date and not getattr(settings, "network" if what == "network" else "prices")
+        return Check(
+            name,
+            "failed",
+            "nobody tells it, or it is too old",
+            "Write the values anew, with today's prices_date." if fixed else "Name another source beside.",
+        )
+    network, seconds = known.value, max(0.0, time.time() - known.dated)
+    old = f"{seconds / DAY:.0f} days" if seconds > 2 * DAY else f"{seconds:.0f} s"
+    if what == "price":
+        return Check(name, "ok", f"${network.price_usd:g} from {known.source}, {old} old")
+    words = f"difficulty {network.difficulty:.6g}, {network.subsidy or 'unknown'} a block"
+    advice = (
+        "" if network.subsidy else f"Write market.subsidies: {{{ticker}: ...}}, or name another source first."
+    )
+    return Check(
+        name, "ok" if network.subsidy else "failed", f"{words} from {known.source}, {old} old", advice
+    )
 
 
 def _freshness(target: Target, page: Page) -> Check:

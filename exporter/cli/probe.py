@@ -25,6 +25,7 @@ from exporter.cli.common import (
 from exporter.config.schema import Config
 from exporter.exposition import Format, Page, render
 from exporter.fleet import Target
+from exporter.market.market import Market
 from exporter.probe import Look
 from exporter.units import hashrate_text
 from exporter.vnish.verdict import Condition, Glance, Verdict
@@ -89,7 +90,9 @@ def _verdict_row(judged: Verdict) -> dict[str, Any]:
     }
 
 
-def _print_table(target: Target, look: Look[Any], page: Page, judged: Verdict | None, *, chips: bool) -> None:
+def _print_table(
+    target: Target | Market, look: Look[Any], page: Page, judged: Verdict | None, *, chips: bool
+) -> None:
     out = console()
     name = escape(target.instance)
     if look.error:
@@ -99,7 +102,7 @@ def _print_table(target: Target, look: Look[Any], page: Page, judged: Verdict | 
             out.print(f"  {step.method} {step.path}: {step.problem or step.status}", markup=False)
         return
     out.print(f"[bold]{name}[/] is [green]up[/], read in {look.seconds * 1000:.0f} ms")
-    if judged is not None:
+    if judged is not None and isinstance(target, Target):
         _print_summary(out, target.reader.glance(look), judged)
     table = Table(box=None, pad_edge=False, show_header=False)
     for series, value in _rows(page, chips=chips):

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from exporter.address import Endpoint
 from exporter.config.base import WORD, FromEnvironment
-from exporter.config.schema import MODULE, Config, Root
+from exporter.config.schema import MARKET, MODULE, Config, Root
 from exporter.config.yaml import MAX_BYTES, Document, KeyPath, parse
 from exporter.pools import Account, Context, drivers
 from exporter.pools.settings import PoolSettings
@@ -180,7 +180,7 @@ class _Checker:
         return () if base else ("pools", *drivers(), *(path[0] for path in _MOVED if len(path) == 1))
 
     def _breakers(self, root: Root) -> None:
-        known = [MODULE, *drivers()]
+        known = [MODULE, MARKET, *drivers()]
         for name in root.breaker:
             if name not in known:
                 self._fault(("breaker", name), f"unknown key{self._hint(name, known)}")
@@ -216,6 +216,10 @@ class _Checker:
 
     def _instances(self, root: Root, pools: list[tuple[Account, KeyPath]]) -> None:
         taken = dict.fromkeys((miner.instance for miner in root.fleet.all_miners()), "a miner")
+        if root.market is not None:
+            if MARKET in taken:
+                self._fault(("market",), f"expected no miner named {MARKET} beside this section, found one")
+            taken[MARKET] = f"the section {MARKET}"
         for account, path in pools:
             if account.instance in taken:
                 where = (*path, "name") if account.settings.name else path

@@ -22,10 +22,12 @@ from exporter.config.base import (
     chosen_secret,
 )
 from exporter.http import DEFAULT_MAX_BYTES, tls_settings
+from exporter.market.settings import MarketSettings
 from exporter.pools import Account
 from exporter.tariff import DAYS, Day, Period, Tariff, parse_hours
 
 MODULE = "vnish"
+MARKET = "market"
 _IPV4_IN_IPV6 = ipaddress.IPv6Network("::ffff:0:0/96")
 # Several times what anybody pays; a price in cents is above it.
 _HIGHEST_USD_PER_KWH = 2
@@ -327,6 +329,7 @@ class Root(Section):
 
     fleet: Fleet = Fleet()
     economics: Economics = Economics()
+    market: MarketSettings | None = None
     breaker: dict[str, BreakerSettings] = {}
     alerts: Alerts = Alerts()
     logging: Logging = Logging()
@@ -350,6 +353,11 @@ class Config:
     def fleet(self) -> Fleet:
         """The ``fleet`` section."""
         return self.root.fleet
+
+    @property
+    def market(self) -> MarketSettings | None:
+        """The ``market`` section; ``None`` where nobody is asked for prices."""
+        return self.root.market
 
     @property
     def server(self) -> Server:

@@ -53,11 +53,14 @@ class PoolSource(Protocol):
 class Driver(Protocol):
     """What a driver's package offers.
 
-    ``ADVICE`` says what a person does about a reason, where it is another thing than at any pool.
+    ``ADVICE`` says what a person does about a reason, where it is another thing than at any pool. ``MERGED``
+    is whether the pool pays what its hashes find of Litecoin and merge-mined Dogecoin, so that what a hash
+    earns can be computed where it quotes nothing.
     """
 
     Settings: type[PoolSettings]
     ADVICE: Mapping[Reason, str]
+    MERGED: bool
 
     @staticmethod
     def source(settings: PoolSettings, context: Context) -> PoolSource:

@@ -74,8 +74,18 @@ def samples(reading: PoolReading, page: Page, now: float, read_at: float, max_ag
 def _profitability(
     reading: PoolReading, guard: Guard, now: float, read_at: float, max_age: float
 ) -> float | None:
-    """Write what hashes earn; the newest date is returned, ``None`` if there is none."""
+    """Write what hashes earn; the newest date is returned, ``None`` if there is none.
+
+    Where a hash earns several coins and the price of one is not known, no price is written of any: who adds
+    them up would take a part for the whole.
+    """
     newest: float | None = None
+    unpriced = {
+        (one.algorithm, one.source, currency)
+        for one in reading.profitability
+        for currency, value in (("usd", one.usd), ("btc", one.btc))
+        if one.coin and value is None
+    }
     for one in reading.profitability:
         dated = read_at if one.timestamp is None else one.timestamp
         if dated > now + MOST_AHEAD_SECONDS:
@@ -87,8 +97,8 @@ def _profitability(
         if now - dated > max_age:
             continue
         for metric, value in (
-            (c.MINING_POOL_USD, one.usd),
-            (c.MINING_POOL_BTC, one.btc),
+            (c.MINING_POOL_USD, None if (one.algorithm, one.source, "usd") in unpriced else one.usd),
+            (c.MINING_POOL_BTC, None if (one.algorithm, one.source, "btc") in unpriced else one.btc),
             (c.MINING_POOL_COINS, one.coins),
         ):
             guard.add(metric, value, one.algorithm, one.coin, one.source)
@@ -163,11 +173,15 @@ def usd_per_hash(page: Page) -> dict[str, float]:
         by_source = found.setdefault(labels[place["algorithm"]], {})
         source = labels[place["source"]]
         by_source[source] = by_source.get(source, 0.0) + usd
-    return {algorithm: rates.get("pool", rates.get("computed", 0.0)) for algorithm, rates in found.items()}
+    return {
+        algorithm: rates.get("pool", rates.get("computed", 0.0))
+        for algorithm, rates in found.items()
+        if "pool" in rates or "computed" in rates
+    }
 
 
-def write_network(ticker: str, network: Network, guard: Guard) -> None:
-    """Write what is known of a coin; a market source's figures are written by it too."""
+def write_network(ticker: str, network: Network, guard: Guard, source: str = "pool") -> None:
+    """Write what is known of a coin; the market's figures are written by it too."""
     for metric, value in (
         (c.NETWORK_DIFFICULTY, network.difficulty),
         (c.NETWORK_HASHRATE, network.hashrate),
@@ -175,4 +189,4 @@ def write_network(ticker: str, network: Network, guard: Guard) -> None:
         (c.COIN_PRICE_USD, network.price_usd),
         (c.COIN_PRICE_BTC, network.price_btc),
     ):
-        guard.add(metric, value, ticker)
+        guard.add(metric, value, ticker, source)

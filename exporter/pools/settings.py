@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from exporter.address import Endpoint
-from exporter.config.base import Integer, Labels, Positive, Secret, SecretFile, Section, chosen_secret
+from exporter.config.base import Integer, Labels, Number, Positive, Secret, SecretFile, Section, chosen_secret
 
 
 def _url(text: str) -> str:
@@ -29,7 +29,8 @@ class PoolSettings(Section):
     """One account at a pool. *name* becomes the ``instance`` of its series; by default the driver's name.
 
     ``base_url`` is where the pool is asked, the driver's public address if left out. A miner without
-    ``pool`` belongs to the account whose ``stratum_hosts`` (or their domains) it mines to.
+    ``pool`` belongs to the account whose ``stratum_hosts`` (or their domains) it mines to. ``fee_percent`` is
+    what a computed price is lessened by where the pool does not tell its fee.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=128)] | None = None
@@ -39,6 +40,7 @@ class PoolSettings(Section):
     sync_interval_seconds: Positive = 60.0
     rate_limit_requests_per_hour: Annotated[Integer, Field(gt=0)] = 4500
     max_age_minutes: Positive = 10.0
+    fee_percent: Annotated[Number, Field(ge=0, lt=100)] | None = None
 
     @property
     def pause_seconds(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -14,6 +15,7 @@ from pydantic import SecretStr
 
 from exporter.exposition import Format, Page, negotiate, render
 from exporter.fleet import BusyError, Target, UnknownTargetError
+from exporter.market.market import Market
 from exporter.probe import Look
 from exporter.server import http_sd, landing, overview
 from exporter.server.headers import harden
@@ -99,7 +101,7 @@ def deadline(request: web.Request, runtime: Runtime) -> float:
     return runtime.clock() + seconds
 
 
-def _target(request: web.Request, runtime: Runtime) -> Target:
+def _target(request: web.Request, runtime: Runtime) -> Target | Market:
     query = request.query
     unknown = sorted(set(query) - _PROBE_PARAMETERS)
     if unknown:
@@ -118,7 +120,7 @@ def _target(request: web.Request, runtime: Runtime) -> Target:
         raise web.HTTPServiceUnavailable(text=f"503: {error}\n") from None
 
 
-async def _look(runtime: Runtime, target: Target, until: float) -> tuple[Look[Any], Page]:
+async def _look(runtime: Runtime, target: Target | Market, until: float) -> tuple[Look[Any], Page]:
     telemetry = runtime.telemetry
     started = runtime.clock()
     telemetry.in_flight.inc()
@@ -151,7 +153,7 @@ async def _probe(request: web.Request) -> web.Response:
     return _answer(render([({}, page)], form), form)
 
 
-def _debug_text(target: Target, look: Look[Any], page: Page) -> str:
+def _debug_text(target: Target | Market, look: Look[Any], page: Page) -> str:
     verdict = f"down, {look.error}" if look.error else "up"
     lines = [
         f"target {target.instance} (module {target.module}): {verdict}",
@@ -184,7 +186,7 @@ async def _fleet(request: web.Request) -> web.Response:
     return _answer(render(pages, form), form)
 
 
-def _discovery(request: web.Request, targets: list[Target]) -> web.Response:
+def _discovery(request: web.Request, targets: Sequence[Target | Market]) -> web.Response:
     runtime = request.app[RUNTIME]
     # Without it aiohttp would look up this machine's own name, and everybody would wait for that.
     host = request.headers.get("Host")
@@ -198,7 +200,9 @@ async def _sd_miners(request: web.Request) -> web.Response:
 
 
 async def _sd_pools(request: web.Request) -> web.Response:
-    return _discovery(request, list(request.app[RUNTIME].fleet.pools.values()))
+    fleet = request.app[RUNTIME].fleet
+    market = [fleet.market] if fleet.market is not None else []
+    return _discovery(request, [*fleet.pools.values(), *market])
 
 
 async def _metrics(request: web.Request) -> web.Response:

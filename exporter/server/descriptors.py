@@ -46,4 +46,5 @@ def _outgoing(config: Config) -> int:
 
 
 def _targets(config: Config) -> int:
-    return len(config.fleet.miner_ips) + len(config.fleet.miners) + len(config.pools)
+    market = len(config.market.names) if config.market else 0
+    return len(config.fleet.miner_ips) + len(config.fleet.miners) + len(config.pools) + market

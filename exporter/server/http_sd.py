@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from exporter.config.schema import Config
 from exporter.fleet import Target
+from exporter.market.market import Market
 
 
-def groups(targets: list[Target], config: Config, own_address: str, scheme: str) -> list[dict[str, Any]]:
+def groups(
+    targets: Sequence[Target | Market], config: Config, own_address: str, scheme: str
+) -> list[dict[str, Any]]:
     """The discovery answer for *targets*, which are all scraped at *own_address* as it was asked."""
     interval = milliseconds(config.fleet.poll_interval_seconds)
     timeout = milliseconds(config.scrape_timeout_seconds)

@@ -7,12 +7,13 @@ one that answers late appears the next time. Power is W, hashrates are hashes pe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from exporter import catalogue as c
 from exporter.fleet import Fleet, Target
+from exporter.market.market import Market
 from exporter.pools.metrics import figures_dated, usd_per_hash
 from exporter.units import DAY
 from exporter.vnish.verdict import Condition, Glance, Limits, Verdict, judge, unknown, unreachable
@@ -51,12 +52,35 @@ class MinerRow:
 
 @dataclass(frozen=True, slots=True)
 class PoolRow:
-    """One pool account; *problem* says why it could not be read, *age_seconds* how old its figures are."""
+    """One pool account or the market; *problem* says what is wrong, *age_seconds* how old its figures are."""
 
     instance: str
     condition: Condition
     problem: str | None = None
     age_seconds: float | None = None
+    kind: str = "pool"
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """USD per hash by algorithm: at each account, and by the market's own figures."""
+
+    accounts: Mapping[str, Mapping[str, float]]
+    market: Mapping[str, float]
+
+    def of(self, algorithm: str, account: str | None) -> float | None:
+        """What a hash of a miner earns: at its *account*, else by the market; as the rules have it.
+
+        A miner of whom no account is known, where there is no market, is priced at the best account.
+        """
+        own = self.accounts.get(account or "", {}).get(algorithm)
+        if own is not None:
+            return own
+        if algorithm in self.market:
+            return self.market[algorithm]
+        if account is not None:
+            return None
+        return max((usd[algorithm] for usd in self.accounts.values() if algorithm in usd), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +122,13 @@ async def refresh(fleet: Fleet, clock: Callable[[], float]) -> None:
     """Ask whoever was not asked lately, and wait a moment for the answers."""
     oldest = clock() - fleet.config.fleet.poll_interval_seconds
     until = clock() + fleet.config.fleet.timeout_seconds
-    tasks = [
+    tasks: list[asyncio.Task[Any]] = [
         asyncio.create_task(target.reader.look(until))
-        for target in fleet
+        for target in (*fleet.miners.values(), *fleet.pools.values())
         if not target.reader.busy and (target.reader.last is None or target.reader.last.at < oldest)
     ]
+    if fleet.market is not None:
+        tasks.append(asyncio.create_task(fleet.market.refresh(until)))
     if tasks:
         _background.update(tasks)
         for task in tasks:
@@ -116,25 +142,29 @@ def overview(fleet: Fleet, now: float, wall_now: float) -> Overview:
     # A scrape may be late; two missed ones mean that nothing is known now.
     oldest = now - 2 * fleet.config.fleet.poll_interval_seconds
     rows = [_miner(target, prices, oldest) for target in fleet.miners.values()]
+    pools = [_pool(target, wall_now) for target in fleet.pools.values()]
+    if fleet.market is not None:
+        pools.append(_market(fleet.market, wall_now))
     return Overview(
         tuple(sorted(rows, key=lambda row: row.verdict.rank)),
-        tuple(_pool(target, wall_now) for target in fleet.pools.values()),
+        tuple(pools),
         totals(rows, fleet.config.root.economics.electricity.mean_usd_per_kwh(wall_now)),
     )
 
 
-def _prices(fleet: Fleet) -> dict[str, float]:
-    """USD per hash by algorithm, the best of the pools; those a pool's page does not show are no prices."""
-    prices: dict[str, float] = {}
-    for target in fleet.pools.values():
-        if target.reader.last is None:
-            continue
-        for algorithm, usd in usd_per_hash(target.reader.page(target.reader.last)).items():
-            prices[algorithm] = max(usd, prices.get(algorithm, usd))
-    return prices
+def _prices(fleet: Fleet) -> Prices:
+    """What the pages of the accounts and of the market show; what they do not is no price."""
+    return Prices(
+        {
+            name: usd_per_hash(target.page(target.reader.last))
+            for name, target in fleet.pools.items()
+            if target.reader.last is not None
+        },
+        usd_per_hash(fleet.market.page()) if fleet.market is not None else {},
+    )
 
 
-def _miner(target: Target, prices: dict[str, float], oldest: float) -> MinerRow:
+def _miner(target: Target, prices: Prices, oldest: float) -> MinerRow:
     look = target.reader.last
     if look is None:
         return MinerRow(target.instance, unknown("not asked yet"))
@@ -146,7 +176,8 @@ def _miner(target: Target, prices: dict[str, float], oldest: float) -> MinerRow:
     power = glance.power
     if power is None and glance.hashing:
         power = target.static.value(c.MINER_POWER_CONFIGURED)
-    price = prices.get(glance.algorithm)
+    account = target.payer.account(glance.mined_at) if target.payer else None
+    price = prices.of(glance.algorithm, account)
     return MinerRow(
         target.instance,
         judge(glance, Limits.of(target.static), target.audit),
@@ -194,3 +225,11 @@ def _pool(target: Target, wall_now: float) -> PoolRow:
         return PoolRow(target.instance, Condition.DOWN, look.error.detail, age)
     stale = age is None or age > (target.static.value(c.THRESHOLD_POOL_DATA_AGE) or 0)
     return PoolRow(target.instance, Condition.WARN if stale else Condition.OK, None, age)
+
+
+def _market(market: Market, wall_now: float) -> PoolRow:
+    view = market.view()
+    dates = [known.dated for figures in (view.networks, view.prices) for known in figures.values()]
+    age = wall_now - min(dates) if dates else None
+    missing = f"not known: {', '.join(view.missing)}" if view.missing else None
+    return PoolRow(market.instance, Condition.WARN if missing else Condition.OK, missing, age, "market")

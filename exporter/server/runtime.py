@@ -133,4 +133,5 @@ class Runtime:
 
     def _breaker_states(self) -> Iterator[tuple[str, str]]:
         for target in self.fleet:
-            yield target.module, str(target.reader.breaker.state)
+            for breaker in target.breakers:
+                yield target.module, str(breaker.state)

@@ -64,6 +64,20 @@ POOL_FAULTS: dict[str, Fault] = {
     "swapped_worker": Fault("credits two workers' shares to each other"),
 }
 
+MARKET_FAULTS: dict[str, Fault] = {
+    **{
+        name: POOL_FAULTS[name]
+        for name in (
+            *("dead", "hanging", "http_500", "html", "slow", "truncated", "throttled"),
+            *("numbers_as_text", "nulls"),
+        )
+    },
+    "empty": Fault("answers with nothing and status 200"),
+    "stale": Fault("has lost its node or market and serves its last figures"),
+    "unit_flip": Fault("tells prices in cents and difficulties in hashes"),
+    "missing_coin": Fault("tells nothing of Dogecoin"),
+}
+
 
 class UnknownFaultError(ValueError):
     """No fault of that name, or no such parameter; the text says what there is."""

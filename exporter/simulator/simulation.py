@@ -14,10 +14,12 @@ from typing import Any, Self
 import yaml
 from aiohttp import web
 
+from exporter.market.sources import NETWORK, PRICES, drivers_of
 from exporter.simulator import simple
-from exporter.simulator.faults import MINER_FAULTS, POOL_FAULTS, UnknownFaultError, parameters
+from exporter.simulator.faults import MARKET_FAULTS, MINER_FAULTS, POOL_FAULTS, UnknownFaultError, parameters
 from exporter.simulator.hardware import HARDWARE
 from exporter.simulator.hosts import Host, MinerHost, RelayHost
+from exporter.simulator.market import MarketHost, SimMarket
 from exporter.simulator.miner import SimMiner
 from exporter.simulator.pools.account import SimAccount
 from exporter.simulator.pools.host import Fake, PoolHost
@@ -68,7 +70,8 @@ class Simulation:
     """Hosts on loopback. With *port* 0 each host has a port of its own, else all have this one.
 
     *speed* makes the miners' time run faster than the clock's; the relay keeps to the calendar. *pools* are
-    the kinds of pool that answer, all of the same account; ``prohashing`` is the relay.
+    the kinds of pool that answer, all of the same account; ``prohashing`` is the relay. *market* are the
+    market's sources that answer; as targets of faults their names follow ``market.``.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class Simulation:
         port: int = 0,
         pool_port: int = 0,
         pools: Sequence[str] = (RELAY,),
+        market: Sequence[str] = (),
         speed: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
@@ -115,6 +119,8 @@ class Simulation:
                 if kind == RELAY
                 else PoolHost(self.account, fake(kind)(self.account), pool_address, at, clock)
             )
+        self.market = SimMarket(clock, wall_clock)
+        self.sources = {f"market.{name}": MarketHost(self.market, name, "127.0.0.1", 0) for name in market}
         self._scenario: asyncio.Task[None] | None = None
 
     @property
@@ -124,8 +130,8 @@ class Simulation:
 
     @property
     def hosts(self) -> list[Host]:
-        """All hosts, the pools last."""
-        return [*self.miners.values(), *self.pools.values()]
+        """All hosts: miners, pools, the market's sources."""
+        return [*self.miners.values(), *self.pools.values(), *self.sources.values()]
 
     async def start(self) -> None:
         """Listen everywhere."""
@@ -170,6 +176,15 @@ class Simulation:
             else:
                 account = {"type": kind, "base_url": base_url, "stratum_hosts": ["pool.example"]}
                 config.setdefault("pools", []).append({**account, **pool.fake.settings})
+        if self.sources:
+            names = [host.name for host in self.sources.values()]
+            config["market"] = {
+                "network": [name for name in names if name in drivers_of(NETWORK)],
+                "prices": [name for name in names if name in drivers_of(PRICES)],
+                "base_urls": {
+                    host.name: f"http://{host.address}:{host.port}" for host in self.sources.values()
+                },
+            }
         return config
 
     async def inject(self, target: str, fault: str, given: Mapping[str, object] | None = None) -> None:
@@ -192,7 +207,9 @@ class Simulation:
         _breakable(host).repair(fault)
         await host.follow_faults()
 
-    def _host(self, target: str) -> MinerHost | RelayHost | PoolHost:
+    def _host(self, target: str) -> MinerHost | RelayHost | PoolHost | MarketHost:
+        if target in self.sources:
+            return self.sources[target]
         if target == POOL:
             return self.pool
         if target in self.pools:
@@ -252,7 +269,11 @@ def load_scenario(path: Path, targets: Sequence[str]) -> list[ScenarioStep]:
     return steps
 
 
-def _breakable(host: MinerHost | RelayHost | PoolHost) -> SimMiner | SimRelay | SimAccount:
+def _breakable(
+    host: MinerHost | RelayHost | PoolHost | MarketHost,
+) -> SimMiner | SimRelay | SimAccount | MarketHost:
+    if isinstance(host, MarketHost):
+        return host
     if isinstance(host, MinerHost):
         return host.miner
     return host.relay if isinstance(host, RelayHost) else host.account
@@ -286,11 +307,11 @@ def control_app(simulation: Simulation) -> web.Application:
 
 async def _page(request: web.Request) -> web.Response:
     simulation = request.app[SIMULATION]
-    names = [*simulation.miners, *simulation.pools]
+    names = [*simulation.miners, *simulation.pools, *simulation.sources]
     targets = "".join(f"<option>{escape(name)}</option>" for name in names)
     faults = "".join(
         f'<option value="{name}">{name}: {escape(fault.help)}</option>'
-        for name, fault in {**MINER_FAULTS, **POOL_FAULTS}.items()
+        for name, fault in {**MINER_FAULTS, **MARKET_FAULTS, **POOL_FAULTS}.items()
     )
     rows = "".join(
         f"<tr><td>{escape(name)}<td>{escape(', '.join(host.faults) or 'well')}"
@@ -312,7 +333,7 @@ async def _faults(_request: web.Request) -> web.Response:
     return web.json_response(
         {
             kind: {name: {"help": f.help, "parameters": dict(f.parameters)} for name, f in known.items()}
-            for kind, known in (("miner", MINER_FAULTS), ("pool", POOL_FAULTS))
+            for kind, known in (("miner", MINER_FAULTS), ("pool", POOL_FAULTS), ("market", MARKET_FAULTS))
         }
     )
 

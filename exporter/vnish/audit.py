@@ -28,6 +28,12 @@ def mined_pool(reading: MinerReading) -> Pool | None:
     return next((pool for pool in own if pool.status == "active"), own[0] if own else None)
 
 
+def mined_at(reading: MinerReading) -> str | None:
+    """Where the miner mines for its owner, as :func:`pool_host` gives it; ``None`` if it does not show it."""
+    pool = mined_pool(reading)
+    return pool_host(pool.url) if pool else None
+
+
 def pool_host(url: str | None) -> str | None:
     """``host`` or ``host:port`` of a pool's URL, in lower case; ``None`` if it is none."""
     found = _HOST.fullmatch(url or "")

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from exporter import catalogue as c
 from exporter.exposition import Page
-from exporter.vnish.audit import PoolAudit, is_owners
+from exporter.vnish.audit import PoolAudit, is_owners, mined_at
 from exporter.vnish.reading import Board, MinerReading
 
 # States in which the firmware hashes; tuning itself, it does so too.
@@ -115,6 +115,8 @@ class Glance:
     dead_boards: tuple[DeadBoard, ...] = ()
     lost_fans: tuple[str, ...] = ()
     pools: tuple[OwnerPool, ...] = ()
+    # Where it mines for its owner, as host or host:port.
+    mined_at: str | None = None
 
     @classmethod
     def of(cls, reading: MinerReading, samples: Page) -> Glance:
@@ -139,6 +141,7 @@ class Glance:
             pools=tuple(
                 OwnerPool(pool.number, pool.url, pool.user) for pool in reading.pools if is_owners(pool)
             ),
+            mined_at=mined_at(reading),
         )
 
     @property

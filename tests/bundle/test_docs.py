@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from types import NoneType
 from typing import Any, get_args
 
 import pytest
@@ -38,7 +39,8 @@ def leaves(model: type[BaseModel], prefix: str) -> list[str]:
     for name, field in model.model_fields.items():
         annotation: Any = field.annotation
         # The models of lists and mappings count as their sections.
-        annotation = next(iter(get_args(annotation)[-1:]), annotation) if get_args(annotation) else annotation
+        told = [one for one in get_args(annotation) if one is not NoneType]
+        annotation = told[-1] if told else annotation
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             found += leaves(annotation, f"{prefix}.{name}")
         else:

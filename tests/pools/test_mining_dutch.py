@@ -122,7 +122,7 @@ async def test_every_call_has_its_turn_in_scrapes_with_time_for_one(tmp_path: Pa
                 assert page.value(c.MINING_POOL_BALANCE, ticker, "confirmed") is not None, minute
                 assert page.value(c.MINING_POOL_EARNED_24H, ticker) is not None, minute
                 assert page.value(c.MINING_POOL_LAST_PAYOUT_TIME, ticker) is not None, minute
-                assert page.value(c.NETWORK_DIFFICULTY, ticker) is not None, minute
+                assert page.value(c.NETWORK_DIFFICULTY, ticker, "pool") is not None, minute
             assert page.value(c.MINING_POOL_BTC, "scrypt", "", "pool") is not None, minute
             dated = page.value(c.MINING_POOL_DATA_TIMESTAMP, "account")
             assert dated is not None

@@ -122,8 +122,8 @@ def test_the_values_of_two_coins_and_three_workers() -> None:
     assert page.value(c.MINING_POOL_LAST_PAYOUT_TIME, "DOGE") == 1752544800.13
     assert page.value(c.MINING_POOL_LAST_PAYOUT, "LTC") == 0.5
     assert page.value(c.MINING_POOL_FEE) == 0.01
-    assert page.value(c.COIN_PRICE_USD, "BTC") == 117_000
-    assert page.value(c.COIN_PRICE_USD, "LTC") == 95.5
+    assert page.value(c.COIN_PRICE_USD, "BTC", "pool") == 117_000
+    assert page.value(c.COIN_PRICE_USD, "LTC", "pool") == 95.5
     # 1.391 USD for a day of a GH/s, as recorded.
     assert usd_per_hash(page)["scrypt"] * 1e9 * 86_400 == pytest.approx(1.391, abs=5e-4)
     assert page.value(c.MINING_POOL_BTC, "scrypt", "", "pool") == pytest.approx(1.2e-5 / 1e9 / 86_400)

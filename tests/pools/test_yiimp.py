@@ -217,8 +217,8 @@ async def test_over_a_socket_it_is_what_the_miners_hash(tmp_path: Path) -> None:
         assert told["pool_actual"] == pytest.approx(0.95 * worth / 61_000)
         assert page["mining_pool_fee_ratio"] == {(): pytest.approx(0.02)}
         assert page["mining_network_difficulty"] == {
-            (("coin", "LTC"),): pytest.approx(1.05e8),
-            (("coin", "DOGE"),): pytest.approx(4.2e7),
+            (("coin", "LTC"), ("source", "pool")): pytest.approx(1.05e8),
+            (("coin", "DOGE"), ("source", "pool")): pytest.approx(4.2e7),
         }
         assert set(page["mining_pool_worker_accepted_hashes_per_second"]) == {
             (("worker", name),) for name in ("l9-1", "l9-2", "l7-3")

@@ -18,6 +18,7 @@ from exporter.pools.f2pool.v1 import PublicSource
 from exporter.pools.f2pool.v2 import TokenSource
 from exporter.pools.settings import MinutelySettings, require_algorithm
 
+MERGED = True
 # What a person does about a reason at this pool.
 ADVICE = {
     Reason.UNAUTHORISED: "Compare api_key with the token under Settings, API; it must be allowed to read.",

@@ -17,6 +17,7 @@ from exporter.pools import Context
 from exporter.pools.litecoinpool.account import AccountSource
 from exporter.pools.settings import MinutelySettings, require_algorithm
 
+MERGED = True
 # What a person does about a reason at this pool.
 ADVICE = {
     Reason.UNAUTHORISED: "Compare api_key with the one on the pool's account page; it is read-only.",

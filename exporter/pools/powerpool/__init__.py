@@ -16,6 +16,7 @@ from exporter.pools import Context
 from exporter.pools.powerpool.account import PowerSource
 from exporter.pools.settings import NamedSettings, require_algorithm
 
+MERGED = False
 # What a person does about a reason at this pool.
 ADVICE = {
     Reason.EMPTY: "The pool says nothing for a key it does not know, and now and then without a cause: wait"

@@ -17,6 +17,7 @@ from exporter.pools import Context
 from exporter.pools.prohashing.relay import Relay
 from exporter.pools.settings import NamedSettings, require_listable
 
+MERGED = False
 # What a person does about a reason at this pool.
 ADVICE = {
     Reason.CONNECTION: "Is the pool's relay running, and does prohashing.base_url lead to it?",

@@ -13,6 +13,7 @@ from exporter.pools import Context
 from exporter.pools.settings import MinutelySettings, require_algorithm
 from exporter.pools.viabtc.account import AccountSource
 
+MERGED = True
 # What a person does about a reason at this pool.
 ADVICE = {
     Reason.IP_NOT_ALLOWED: "Add this machine's public address to the allow-list of the key (Settings, API).",

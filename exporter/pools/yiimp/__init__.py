@@ -18,6 +18,7 @@ from exporter.pools.settings import NamedSettings, Word, require_algorithm, requ
 from exporter.pools.yiimp.mining_dutch import DutchSource
 from exporter.pools.yiimp.wallet import WalletSource
 
+MERGED = False
 # What a person does about a reason at such a pool.
 ADVICE = {
     Reason.EMPTY: "These pools say nothing when asked too often, for an address they do not know and for a"

@@ -101,10 +101,10 @@ class PoolHost(Host):
             return json_response({"error": f"invalid key {self.account.key}"}, status=response.status)
         if "truncated" in self.faults:
             return web.Response(status=response.status, body=body[: len(body) // 2])
-        if "numbers_as_text" in self.faults:
-            return json_response(_as_text(json.loads(body)), status=response.status)
+        if "numbersas_text" in self.faults:
+            return json_response(as_text(json.loads(body)), status=response.status)
         if "nulls" in self.faults:
-            return json_response(_as_nulls(json.loads(body)), status=response.status)
+            return json_response(as_nulls(json.loads(body)), status=response.status)
         return response
 
 
@@ -115,11 +115,12 @@ def json_response(data: Any, status: int = 200) -> web.Response:
     )
 
 
-def _as_text(data: Any) -> Any:
+def as_text(data: Any) -> Any:
+    """The same answer with text with a leading zero for every number."""
     if isinstance(data, dict):
-        return {key: _as_text(value) for key, value in data.items()}
+        return {key: as_text(value) for key, value in data.items()}
     if isinstance(data, list):
-        return [_as_text(item) for item in data]
+        return [as_text(item) for item in data]
     return f"0{data}" if _is_number(data) and data >= 0 else data
 
 
@@ -127,7 +128,7 @@ def _is_number(data: Any) -> bool:
     return isinstance(data, int | float) and not isinstance(data, bool)
 
 
-def _as_nulls(data: Any) -> Any:
+def as_nulls(data: Any) -> Any:
     """The same answer with ``null`` for every number of an object."""
     if isinstance(data, dict):
         return {
@@ -135,7 +136,7 @@ def _as_nulls(data: Any) -> Any:
             if isinstance(value, int | float)
             and not isinstance(value, bool)
             and key not in ("code", "status")
-            else _as_nulls(value)
+            else as_nulls(value)
             for key, value in data.items()
         }
-    return [_as_nulls(item) for item in data] if isinstance(data, list) else data
+    return [as_nulls(item) for item in data] if isinstance(data, list) else data

@@ -1,0 +1,1 @@
+"""The market: difficulties and prices from outside."""
