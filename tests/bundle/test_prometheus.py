@@ -124,7 +124,9 @@ def test_an_alert_says_what_to_do(rule: dict[str, Any]) -> None:
 
 def test_recording_rules_are_named_by_level_metric_and_operation() -> None:
     for name in RECORDED:
-        assert re.fullmatch(r"(instance|instance_worker|fleet):[a-z0-9_]+:[a-z0-9_]+", name)
+        assert re.fullmatch(
+            r"((instance|site|fleet)(_cause)?|instance_(board|worker)):[a-z0-9_]+:[a-z0-9_]+", name
+        )
 
 
 def test_jobs_of_the_configuration_are_those_the_rules_speak_of() -> None:
