@@ -2,7 +2,8 @@
 
 Only addresses inside ``fleet.allowed_networks`` are touched, with a bounded number at once, by the same
 client and address policy as every probe. Who asks for HTTP Digest, as firmware 3.9 does, gets the maker's
-default password; no other is offered to anybody.
+default password. A configured miner gets its own, since without one the firmware hides whom it mines for; no
+other is offered to anybody.
 """
 
 from __future__ import annotations
@@ -10,21 +11,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from exporter.address import Address, Endpoint, Network, Policy
+from exporter.config.schema import Miner
 from exporter.errors import ProbeError
 from exporter.exposition import Page
 from exporter.http import Client, Outgoing
+from exporter.vnish.access import Access
+from exporter.vnish.audit import mined_pool
 from exporter.vnish.cgi import StockFirmwareError
 from exporter.vnish.metrics import samples
-from exporter.vnish.reading import Identity
+from exporter.vnish.reading import Identity, MinerReading
 from exporter.vnish.source import VnishSource
 from exporter.vnish.verdict import Glance, Limits, Verdict, judge
 
 MOST_ADDRESSES = 65_536
+_LONGEST_NAME = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,8 @@ class Found:
     # Its condition when it was found, by no thresholds: those belong to configured miners.
     verdict: Verdict | None = None
     stock: bool = False
+    # What it mines as, the account's name before a dot left out; empty where it does not show that.
+    worker: str = ""
 
     def row(self) -> dict[str, str]:
         """What identifies it, as text; ``api`` is empty for one that cannot be read."""
@@ -52,6 +59,7 @@ class Found:
             "algorithm": who.algorithm or "",
             "api": "" if self.stock else who.api,
             "state": str(self.verdict.condition) if self.verdict else "",
+            "worker": self.worker,
         }
 
 
@@ -86,8 +94,13 @@ async def scan(
     connect_seconds: float = 1.0,
     read_seconds: float = 5.0,
     progress: Callable[[], None] = lambda: None,
+    miners: Iterable[Miner] = (),
 ) -> AsyncIterator[Found]:
-    """Miners among *hosts*, in the order they answer; *progress* is called once for each address."""
+    """Miners among *hosts*, in the order they answer; *progress* is called once for each address.
+
+    *miners* are those configured already, which are asked with their own passwords and keys.
+    """
+    configured = {(one.host, one.port): miner for miner in miners for one in [Endpoint.parse(miner.address)]}
     gate = asyncio.Semaphore(at_once)
     policy = Policy(tuple(allowed))
 
@@ -98,11 +111,11 @@ async def scan(
                     return None
                 endpoint = Endpoint("http", str(address), port)
                 client = Client(outgoing, endpoint, policy, outgoing.clock() + read_seconds)
-                source = VnishSource(outgoing.clock, boards=False, pools=False, chips=False)
-                reading = await source.read(client)
+                reading = await _source(outgoing, configured.get((endpoint.host, port))).read(client)
                 page = Page()
                 samples(reading, page)
-                return Found(endpoint, reading.identity, judge(Glance.of(reading, page), Limits()))
+                judged = judge(Glance.of(reading, page), Limits())
+                return Found(endpoint, reading.identity, judged, worker=mined_as(reading))
             except StockFirmwareError as error:
                 return Found(endpoint, error.identity, stock=True)
             except ProbeError:
@@ -119,6 +132,24 @@ async def scan(
     finally:
         for task in tasks:
             task.cancel()
+
+
+def _source(outgoing: Outgoing, miner: Miner | None) -> VnishSource:
+    """What reads a miner's identity, its state and its pools."""
+    password = miner.secret_password if miner else None
+    key = miner.secret_key if miner else None
+    access = Access(outgoing.clock, password=password, api_key=key, full_detail=bool(password or key))
+    return VnishSource(outgoing.clock, password=password, access=access, boards=False, chips=False)
+
+
+def mined_as(reading: MinerReading) -> str:
+    """The worker a miner mines as now: its user at the pool, without the account before the first dot.
+
+    Empty where the firmware hides the user, or the user is an account or a wallet alone.
+    """
+    pool = mined_pool(reading)
+    worker = (pool.user or "").partition(".")[2].strip() if pool else ""
+    return "" if set(worker) <= {"*"} else worker[:_LONGEST_NAME]
 
 
 async def _listens(host: str, port: int, seconds: float) -> bool:
@@ -147,7 +178,8 @@ def configuration(found: Sequence[Found]) -> dict[str, Any]:
             count += 1
             name = f"{wanted[:120]}-{count}"
         taken.add(name)
-        miners.append({"address": row["address"], "name": name})
+        worker = {"worker": row["worker"]} if row["worker"] else {}
+        miners.append({"address": row["address"], "name": name, **worker})
     return {"fleet": {"miners": miners}}
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import time
 from pathlib import Path
 
 from exporter.cli.common import config_option
 from exporter.config.load import load
+from exporter.config.schema import MARKET
+from exporter.market.settings import MarketSettings
 from exporter.server.web_config import load_web_config
+from exporter.units import DAY
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -30,4 +34,23 @@ def run(arguments: argparse.Namespace) -> int:
         f"{arguments.config_file}: good; miners: {len(miners)}, pools: {pools}, asked every"
         f" {config.fleet.poll_interval_seconds:g} s with {config.fleet.timeout_seconds:g} s to answer"
     )
+    if config.market is not None:
+        print(f"{MARKET}: {_market(config.market)}")
     return 0
+
+
+def _market(settings: MarketSettings) -> str:
+    """Who is asked, and whether the values of the file still count."""
+    words = [
+        f"{what} from {', '.join(names)}"
+        for what, names in (("networks", settings.network), ("prices", settings.prices))
+        if names
+    ]
+    if settings.prices_date is not None:
+        days = (time.time() - settings.values_dated) / DAY
+        words.append(
+            f"values of {settings.prices_date}"
+            if days <= settings.prices_max_age_days
+            else f"values of {settings.prices_date}, which are too old and not used"
+        )
+    return "; ".join(words)

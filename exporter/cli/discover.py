@@ -96,6 +96,7 @@ async def _scan(arguments: argparse.Namespace, config: Config, hosts: list[Addre
                     port=arguments.port,
                     at_once=arguments.at_once,
                     progress=lambda: bar.advance(task),
+                    miners=config.fleet.all_miners(),
                 )
             ]
 
@@ -103,7 +104,8 @@ async def _scan(arguments: argparse.Namespace, config: Config, hosts: list[Addre
 def _print_tables(miners: list[Found], stock: list[Found], asked: int) -> None:
     out = console()
     if miners:
-        out.print(_table(miners, State="state", Interface="api"))
+        more = {"Worker": "worker"} if any(one.worker for one in miners) else {}
+        out.print(_table(miners, State="state", Interface="api", **more))
     out.print(
         f"{len(miners)} miners at {asked} addresses."
         + (" --yaml prints them for the configuration." if miners else "")

@@ -27,10 +27,10 @@ from exporter.pools.budget import Budget
 from exporter.pools.metrics import write_network
 from exporter.pools.reading import Network, PoolReading, Profitability
 from exporter.probe import Look, Reader, TargetKind
+from exporter.units import DAY
 
 CONFIGURED = "configured"
 _ALGORITHM = "scrypt"
-_DAY = 86_400.0
 _PRICED = (*CHAINS, "BTC")
 
 
@@ -241,7 +241,7 @@ class Market:
         if settings.prices_date is None:
             return
         dated = settings.values_dated
-        if self._wall_clock() - dated > settings.prices_max_age_days * _DAY:
+        if self._wall_clock() - dated > settings.prices_max_age_days * DAY:
             return
         for ticker, price in settings.prices_usd.items():
             prices[ticker] = Known(Network(price_usd=price), CONFIGURED, dated)

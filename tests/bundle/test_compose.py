@@ -231,17 +231,19 @@ def test_the_demos_configuration_is_the_simulators() -> None:
 
 def test_the_example_for_compose_is_good_too(tmp_path: Path) -> None:
     lines = (ROOT / "config.example.yaml").read_text().splitlines()
-    lines.remove('  base_url: "http://localhost:3000"')
+    [shown] = [line for line in lines if line.startswith("  - {type: litecoinpool")]
+    lines.remove(shown)
     key = tmp_path / "key"
     key.write_text("secret")
-    (tmp_path / "config.yaml").write_text(
-        "\n".join(re.sub(r"^  # (base_url|api_key_file):", r"  \1:", line) for line in lines).replace(
-            "/run/secrets/pool_api_key", str(key)
-        )
-    )
-    environ = {"PROHASHING_SERVER_HOST": "relay", "PROHASHING_SERVER_PORT": "3000"}
-    [account] = load(tmp_path / "config.yaml", environ).pools
-    assert account.settings.model_dump()["base_url"] == "http://relay:3000"
+    text = "\n".join(re.sub(r"^  # - {type: litecoinpool", "  - {type: litecoinpool", line) for line in lines)
+    text = re.sub(r"^# (market:)", r"\1", text, flags=re.MULTILINE)
+    text = re.sub(r"^  # (tariff:)", r"  \1", text, flags=re.MULTILINE)
+    (tmp_path / "config.yaml").write_text(text.replace("/run/secrets/pool_api_key", str(key)))
+    config = load(tmp_path / "config.yaml", {})
+    [account] = config.pools
+    assert account.settings.model_dump()["api_key_file"].get_secret_value() == "secret"
+    assert config.market is not None
+    assert config.root.economics.tariff
 
 
 def test_both_example_configurations_are_good() -> None:

@@ -19,10 +19,10 @@ import yaml
 from exporter.address import Endpoint
 from exporter.cli.discover import _dump
 from exporter.config.load import load
-from exporter.scan import Found, configuration
+from exporter.scan import Found, configuration, mined_as
 from exporter.simulator.faults import MINER_FAULTS
 from exporter.simulator.simulation import MinerSpec, Simulation
-from exporter.vnish.reading import Identity
+from exporter.vnish.reading import Identity, MinerReading, Pool
 from tests.conftest import ROOT
 
 SPECS = [MinerSpec("l9", "l9", "1.2.7"), MinerSpec("l3", "l3+", "3.9.0"), MinerSpec("simple", "l7", "simple")]
@@ -169,6 +169,16 @@ async def test_discover(shell: Shell, tmp_path: Path) -> None:
     written = tmp_path / "found.yaml"
     written.write_text((await shell.run("discover", "127.77.0.0/28", "--port", port, "--yaml")).out)
     assert [miner.instance for miner in load(written, {}).fleet.miners] == ["l9", "l3", f"127.77.0.3:{port}"]
+    # The old firmware shows whom it mines for; 1.2.7 does so after a login, and the simple shape never.
+    assert [row["worker"] for row in found] == ["", "l3", ""]
+    assert [miner.worker for miner in load(written, {}).fleet.miners] == [None, "l3", None]
+    assert re.search(rf"127\.77\.0\.2:{port} .* l3 *\n", done.out)
+    config = yaml.safe_load(shell.path.read_text())
+    shell.simulation.miners["l9"].miner.password = "secret"
+    config["fleet"]["miners"][0]["password"] = "secret"
+    shell.path.write_text(yaml.safe_dump(config))
+    found = json.loads((await shell.run("discover", "127.77.0.0/28", "--port", port, "--json")).out)
+    assert [row["worker"] for row in found] == ["l9", "l3", ""]
     groups = yaml.safe_load(
         (await shell.run("discover", "127.77.0.0/28", "--port", port, "--file-sd", "exporter:10777")).out
     )
@@ -225,6 +235,29 @@ def test_what_discover_writes_is_a_good_configuration(tmp_path: Path) -> None:
     written = [miner.instance for miner in load(path, {}).fleet.all_miners()]
     assert len(set(written)) == len(names)
     assert written[:4] == ["124e567", "a", "a-2", "a-2-2"]
+
+
+@pytest.mark.parametrize(
+    ("user", "status", "worker"),
+    [
+        ("account.barn1-l9-01", "active", "barn1-l9-01"),
+        ("account.rack3.rig", "active", "rack3.rig"),
+        ("DWalletWithoutAWorker", "active", ""),
+        ("*****", "active", ""),
+        ("account.*****", "active", ""),
+        ("account. ", "active", ""),
+        (None, "active", ""),
+        ("spare.other", "working", "first"),
+    ],
+)
+def test_a_worker_is_the_active_pools_user_without_the_account(
+    user: str | None, status: str, worker: str
+) -> None:
+    pools = [Pool("0", "UserPool", "pool.example:1", user, status)]
+    if status == "working":
+        pools.append(Pool("1", "UserPool", "pool.example:1", "account.first", "active"))
+    pools.append(Pool("2", "DevFee", "fee.example:1", "dev.fee", "active"))
+    assert mined_as(MinerReading(Identity("v1"), pools=pools)) == worker
 
 
 async def test_discover_touches_nothing_outside_the_allowed_networks(shell: Shell) -> None:
