@@ -1,56 +1,140 @@
-"""Say what share of the mutants the tests kill: scripts/mutants.py [FILE_OR_FOLDER ...]
+"""Say what share of the mutants the tests kill: scripts/mutants.py [--survivors] [FILE_OR_FOLDER ...]
 
-A run that was stopped goes on where it was. A file or folder that is named is run anew.
+Each room of ``ROOMS`` is run in a folder of its own under ``mutants/``, a copy of the code and the tests, so
+that work goes on meanwhile. A run that was stopped goes on where it was; what is named is run anew, or with
+``--survivors`` only those of its mutants that no test has killed so far.
 """
 
 from __future__ import annotations
 
+import argparse
+import datetime
+import json
+import shutil
 import subprocess
 import sys
-from collections import Counter, defaultdict
+import tomllib
+from collections import Counter
 from pathlib import Path
 
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "mutants"
 WANTED = 0.9
-# A mutant that makes a test hang or crash is noticed like one that makes it fail.
-KILLED = ("killed", "timeout", "segfault", "suspicious", "caught by type check")
 MUTMUT = (sys.executable, "-m", "mutmut")
+# A mutant that makes a test crash is noticed like one that makes it fail, and so is one that makes it wait.
+KILLED = ("killed", "segfault", "suspicious", "caught by type check")
+
+# What is changed, and the tests that belong to it: all that reach it would take days.
+_POOLS = "tests/pools/test_"
+ROOMS: dict[str, tuple[list[str], list[str]]] = {
+    "breaker": (["exporter/breaker.py"], ["tests/test_breaker.py"]),
+    "units": (["exporter/units.py"], ["tests/test_units.py"]),
+    "plausible": (["exporter/plausible.py"], ["tests/test_plausible.py"]),
+    "probe": (["exporter/probe.py"], ["tests/test_probe.py"]),
+    "fleet": (["exporter/fleet.py"], ["tests/test_fleet.py"]),
+    "http": (["exporter/http.py", "exporter/address.py"], ["tests/test_http.py", "tests/test_tls.py"]),
+    "vnish-metrics": (["exporter/vnish/metrics.py"], ["tests/vnish/test_metrics.py"]),
+    "pools": (["exporter/pools/*.py"], ["tests/pools"]),
+    "litecoinpool": (["exporter/pools/litecoinpool/*.py"], [f"{_POOLS}litecoinpool.py"]),
+    "viabtc": (["exporter/pools/viabtc/*.py"], [f"{_POOLS}viabtc.py", f"{_POOLS}accounts.py"]),
+    "f2pool": (["exporter/pools/f2pool/*.py"], [f"{_POOLS}f2pool.py", f"{_POOLS}accounts.py"]),
+    "yiimp": (["exporter/pools/yiimp/*.py"], [f"{_POOLS}yiimp.py", f"{_POOLS}mining_dutch.py"]),
+    "powerpool": (["exporter/pools/powerpool/*.py"], [f"{_POOLS}powerpool.py"]),
+    "prohashing": (["exporter/pools/prohashing/*.py"], [f"{_POOLS}prohashing.py"]),
+}
 
 
-def main(paths: list[str]) -> int:
-    patterns = [_dotted(path) + "*" for path in paths]
-    done = subprocess.run([*MUTMUT, "run", *patterns], check=False)
-    if done.returncode:
-        return done.returncode
-    listing = subprocess.run(
-        [*MUTMUT, "results", "--all", "true"], check=True, capture_output=True, text=True
-    ).stdout
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    alive: list[str] = []
-    for line in listing.splitlines():
-        name, _, state = line.strip().rpartition(": ")
-        if not name or state == "not checked" or (paths and not name.startswith(tuple(map(_dotted, paths)))):
-            continue
-        counts[_module(name)]["killed" if state in KILLED else state] += 1
-        if state not in KILLED:
-            alive.append(f"{name}: {state}")
-    print("\n".join(["", *alive, ""]))
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("paths", nargs="*", metavar="FILE_OR_FOLDER")
+    parser.add_argument("--survivors", action="store_true", help="only mutants no test has killed so far")
+    arguments = parser.parse_args()
+    rows: list[str] = []
     poor = False
-    for module, states in sorted(counts.items()):
-        total = states.total()
-        rate = states["killed"] / total
-        poor |= rate < WANTED
-        print(f"{module:32} {states['killed']:5} of {total:5} killed  {rate:7.1%}")
+    for room, (globs, tests) in ROOMS.items():
+        sources = [str(path.relative_to(ROOT)) for glob in globs for path in sorted(ROOT.glob(glob))]
+        if arguments.paths and not any(source.startswith(tuple(arguments.paths)) for source in sources):
+            continue
+        run(room, sources, tests, bool(arguments.paths), arguments.survivors)
+        for source in sources:
+            states = Counter(verdicts(room, source).values())
+            if states:
+                rows.append(row(source, states))
+                poor |= killed(states) + states["timeout"] < WANTED * states.total()
+        print("\n".join(alive(room, sources)))
+    print(
+        "\n| file | mutants | killed | survived | no tests | timeouts | date |\n|---|---|---|---|---|---|---|"
+    )
+    print("\n".join(rows))
     return int(poor)
 
 
-def _dotted(path: str) -> str:
-    return ".".join(Path(path).with_suffix("").parts)
+def run(room: str, sources: list[str], tests: list[str], named: bool, survivors: bool) -> None:
+    """Let mutmut try the mutants of *sources*."""
+    folder = FOLDER / room
+    if named and not survivors:
+        shutil.rmtree(folder, ignore_errors=True)
+    again = [name for name in alive(room, sources) if survivors]
+    for copied in ("exporter", "tests"):
+        shutil.rmtree(folder / copied, ignore_errors=True)
+        shutil.copytree(ROOT / copied, folder / copied, ignore=shutil.ignore_patterns("__pycache__"))
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    settings = {
+        "pytest": settings["pytest"],
+        "mutmut": settings["mutmut"] | {"only_mutate": sources, "pytest_add_cli_args_test_selection": tests},
+    }
+    (folder / "pyproject.toml").write_text(toml(settings))
+    names = [name.partition(":")[0] for name in again]
+    if not survivors or names:
+        subprocess.run([*MUTMUT, "run", "--max-children", "1", *names], check=True, cwd=folder)
 
 
-def _module(name: str) -> str:
-    """The module of ``package.module.x_function__mutmut_1``."""
-    return name.rpartition(".")[0]
+def toml(settings: dict[str, dict[str, object]]) -> str:
+    """Tables of lists, numbers and texts, which JSON writes as TOML does."""
+    ini = settings["pytest"]["ini_options"]
+    lines = []
+    for title, table in (("tool.pytest.ini_options", ini), ("tool.mutmut", settings["mutmut"])):
+        assert isinstance(table, dict)
+        lines += [f"[{title}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
+    return "\n".join(lines) + "\n"
+
+
+def verdicts(room: str, source: str) -> dict[str, str]:
+    """The state of each mutant of *source*."""
+    found: dict[str, str] = {}
+    if not (FOLDER / room / "pyproject.toml").exists():
+        return found
+    listing = subprocess.run(
+        [*MUTMUT, "results", "--all", "true"], check=True, capture_output=True, text=True, cwd=FOLDER / room
+    ).stdout
+    module = ".".join(Path(source).with_suffix("").parts).removesuffix(".__init__")
+    for line in listing.splitlines():
+        name, _, state = line.strip().rpartition(": ")
+        if name.rpartition(".")[0] == module:
+            found[name] = "killed" if state in KILLED else state
+    return found
+
+
+def alive(room: str, sources: list[str]) -> list[str]:
+    """Mutants no test has killed, each with its state."""
+    return [
+        f"{name}: {state}"
+        for source in sources
+        for name, state in verdicts(room, source).items()
+        if state not in (*KILLED, "timeout")
+    ]
+
+
+def killed(states: Counter[str]) -> int:
+    return states["killed"]
+
+
+def row(source: str, states: Counter[str]) -> str:
+    """A line of the table in docs/mutants.md."""
+    counts = [states.total(), *(states[state] for state in ("killed", "survived", "no tests", "timeout"))]
+    today = datetime.datetime.now(tz=datetime.UTC).date()
+    return f"| {source.removeprefix('exporter/')} | {' | '.join(map(str, counts))} | {today} |"
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -31,6 +31,7 @@ ROOT = Path(__file__).parent.parent
 
 # No test may depend on the machine's speed, property tests included.
 settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("mutants", settings.get_profile("project"), max_examples=15, derandomize=True)
 settings.load_profile("project")
 
 
