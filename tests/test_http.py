@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import ipaddress
+import random
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from exporter.address import Endpoint, Policy, address_of
 from exporter.errors import ProbeError, Reason
-from exporter.http import Allowance, Client, Outgoing, tls_settings
+from exporter.http import Allowance, Answer, Client, Outgoing, tls_settings
 from exporter.pools.budget import Budget
 from tests.conftest import FakeClock
 
@@ -518,6 +519,11 @@ async def test_no_cookie_comes_back(outgoing: Outgoing, serve: Serve) -> None:
         ("2001:db8::1", "[2001:db8::1]", 80),
         ("[2001:db8::1]:81", "[2001:db8::1]:81", 81),
         ("http://relay:3000/base/", "http://relay:3000/base", 3000),
+        ("http://[2001:db8::1]:443", "[2001:db8::1]:443", 443),
+        ("https://192.0.2.1:80", "https://192.0.2.1:80", 80),
+        ("https://relay/base", "https://relay/base", 443),
+        ("a-b.c_d", "a-b.c_d", 80),
+        ("::ffff:192.0.2.1", "192.0.2.1", 80),
     ],
 )
 def test_endpoints(text: str, shown: str, port: int) -> None:
@@ -547,11 +553,33 @@ def test_endpoints(text: str, shown: str, port: int) -> None:
         "mïner",
         "%31.2.3.4",
         "x" * 600,
+        f"http://relay:3000/{'x' * 495}",
+        "http://192.0.2.1/a b",
+        "http://x@192.0.2.1",
+        "a\\b",
+        "a_",
+        "https://192.0.2.1:0",
     ],
 )
 def test_what_is_no_endpoint(text: str) -> None:
-    with pytest.raises(ValueError, match="expected host"):
+    with pytest.raises(ValueError, match=r"^expected host") as caught:
         Endpoint.parse(text)
+    assert str(caught.value) == "expected host[:port], http://host[:port] or https://host[:port]"
+
+
+def test_an_endpoint_may_be_as_long_as_a_path_needs() -> None:
+    text = f"http://relay:3000/{'x' * 494}"
+    assert len(text) == 512
+    assert str(Endpoint.parse(text)) == text
+
+
+def test_a_policy_allows_its_networks_and_the_one_address_configured() -> None:
+    inside, outside = ipaddress.ip_address("127.1.1.1"), ipaddress.ip_address("203.0.113.7")
+    assert LOOPBACK.allows(inside)
+    assert not LOOPBACK.allows(outside)
+    assert Policy((), exact=outside).allows(outside)
+    assert not Policy((), exact=outside).allows(inside)
+    assert Policy(None).allows(outside)
 
 
 @given(st.text())
@@ -581,3 +609,306 @@ def test_tls_settings_refuse_what_cannot_verify() -> None:
 
 def test_the_default_clock_is_monotonic() -> None:
     assert Outgoing(None).clock is time.monotonic  # type: ignore[arg-type]
+
+
+def test_a_media_type_is_read_without_its_parameters() -> None:
+    assert (
+        Answer(200, b"", 0.0, {"Content-Type": "text/html ; charset=utf-8; x=1"}).content_type == "text/html"
+    )
+    assert Answer(200, b"", 0.0).content_type == ""
+
+
+async def test_what_a_session_sends_and_how_many_connections_it_keeps(
+    outgoing: Outgoing, serve: Serve
+) -> None:
+    seen: list[web.Request] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append(request)
+        return web.json_response({})
+
+    one = client(outgoing, await serve(answer))
+    await one.get_json("/x", {"X-Key": "k"}, query={"key": "secret"})
+    assert seen[0].headers["User-Agent"] == "minefleet-exporter"
+    assert seen[0].headers["Accept"] == "application/json"
+    assert seen[0].headers["X-Key"] == "k"
+    assert seen[0].query == {"key": "secret"}
+    assert one.steps[0].path == "/x"
+    connector = outgoing.session.connector
+    assert connector
+    assert (connector.limit, connector.limit_per_host) == (0, 2)
+    assert outgoing.session.timeout.total is None
+
+
+async def test_a_base_path_stands_before_each_path(outgoing: Outgoing, serve: Serve) -> None:
+    paths = []
+
+    async def answer(request: web.Request) -> web.Response:
+        paths.append(request.path)
+        return web.json_response({})
+
+    here = await serve(answer)
+    one = client(outgoing, Endpoint("http", here.host, here.port, "/base"))
+    assert one.endpoint.path == "/base"
+    await one.get_json("/x")
+    assert paths == ["/base/x"]
+
+
+async def test_a_host_that_is_an_address_is_named_as_one(outgoing: Outgoing, serve: Serve) -> None:
+    hosts = []
+
+    async def answer(request: web.Request) -> web.Response:
+        hosts.append(request.headers["Host"])
+        return web.json_response({})
+
+    here = await serve(answer)
+    await client(outgoing, here).get_json("/x")
+    assert hosts == [f"127.0.0.1:{here.port}"]
+
+
+async def test_how_long_each_request_took_is_recorded(serve: Serve, clock: FakeClock) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        clock.advance(1.5)
+        return web.json_response({})
+
+    here = await serve(answer)
+    async with Outgoing.open_session() as session:
+        names = Names(dual=["127.0.0.2", "127.0.0.1"])
+        one = client(Outgoing(session, clock=clock, lookup=names), Endpoint("http", "dual.test", here.port))
+        answered = await one.request("GET", "/x")
+        assert answered.seconds == 1.5
+        assert answered.headers["Content-Type"].startswith("application/json")
+        assert [step.seconds for step in one.steps] == [0.0, 1.5]
+        await one.request("GET", "/x")
+        assert [step.seconds for step in one.steps] == [0.0, 1.5, 1.5]
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(403, "/x answered status 403"), (500, "/x answered status 500")]
+)
+async def test_a_status_is_told_in_words_and_in_its_step(
+    outgoing: Outgoing, serve: Serve, status: int, words: str
+) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=status)
+
+    one = client(outgoing, await serve(answer))
+    error = await refusal(one)
+    assert error.detail == words
+    assert one.steps[-1].problem == str(error)
+    assert one.steps[-1].status == status
+
+
+async def test_what_is_not_json_is_told_with_its_path(outgoing: Outgoing, serve: Serve) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(text="<html>")
+
+    one = client(outgoing, await serve(answer))
+    error = await refusal(one)
+    assert error.detail.startswith("/x: ")
+    assert one.steps[-1].problem == str(error)
+
+
+async def test_an_answer_is_decoded_as_the_caller_wants(outgoing: Outgoing, serve: Serve) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=b"abc")
+
+    assert await client(outgoing, await serve(answer)).get_json("/x", decoder=bytes.upper) == b"ABC"
+
+
+async def test_an_answer_is_never_longer_than_the_client_takes_of_any(
+    outgoing: Outgoing, serve: Serve
+) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=b"x" * 1001)
+
+    one = client(outgoing, await serve(answer), max_bytes=1000)
+    with pytest.raises(ProbeError) as caught:
+        await one.request("GET", "/secret", shown="/shown", max_bytes=2000)
+    assert caught.value.detail == "/shown: the answer is over 1000 bytes"
+    assert (await client(outgoing, one.endpoint, max_bytes=1001).request("GET", "/x")).body == b"x" * 1001
+
+
+async def test_a_path_that_holds_a_key_is_not_written_down(outgoing: Outgoing) -> None:
+    one = client(outgoing, Endpoint("http", "127.0.0.1", closed_port()))
+    with pytest.raises(ProbeError) as caught:
+        await one.request("GET", "/api/key", shown="/api/<key>")
+    assert caught.value.detail == "/api/<key>: Connection refused"
+    assert [(step.path, step.problem) for step in one.steps] == [("/api/<key>", str(caught.value))]
+
+
+async def test_only_what_changes_nothing_is_sent_again(outgoing: Outgoing) -> None:
+    one = client(outgoing, Endpoint("http", "127.0.0.1", closed_port()), retries=3)
+    with pytest.raises(ProbeError):
+        await one.request("POST", "/x")
+    assert len(one.steps) == 1
+    assert one.steps[0].method == "POST"
+
+
+class Middle(random.Random):
+    """Chance that always falls in the middle, and remembers of what."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: set[tuple[float, float]] = set()
+
+    def uniform(self, a: float, b: float) -> float:
+        self.asked.add((a, b))
+        return (a + b) / 2
+
+
+@pytest.mark.parametrize(("seconds", "tried"), [(30.0, [0.2, 0.4, 0.8]), (0.6, [0.2]), (0.61, [0.2, 0.4])])
+async def test_pauses_grow_and_none_reaches_the_deadline(
+    clock: FakeClock, seconds: float, tried: list[float]
+) -> None:
+    pauses: list[float] = []
+
+    async def sleep(pause: float) -> None:
+        pauses.append(pause)
+        clock.advance(pause)
+
+    async with Outgoing.open_session() as session:
+        chance = Middle()
+        outgoing = Outgoing(session, clock=clock, sleep=sleep, rng=chance)
+        one = client(outgoing, Endpoint("http", "127.0.0.1", closed_port()), retries=3, seconds=seconds)
+        assert (await refusal(one)).reason is Reason.CONNECTION
+    assert pauses == pytest.approx(tried)
+    assert chance.asked == {(0.8, 1.2)}
+
+
+async def test_nothing_is_tried_again_unless_asked_for(outgoing: Outgoing) -> None:
+    endpoint = Endpoint("http", "127.0.0.1", closed_port())
+    one = Client(outgoing, endpoint, LOOPBACK, outgoing.clock() + 30)
+    await refusal(one)
+    assert len(one.steps) == 1
+
+
+async def test_a_refusal_says_which_address_and_a_name_without_one_says_so(clock: FakeClock) -> None:
+    async with Outgoing.open_session() as session:
+        outgoing = Outgoing(session, lookup=Names(evil=["203.0.113.7"], none=[], words=["nonsense"]))
+        error = await refusal(client(outgoing, Endpoint("http", "evil.test", 80)))
+        assert error.detail == "address 203.0.113.7 is outside the allowed networks"
+        for name in ("none.test", "words.test"):
+            error = await refusal(client(outgoing, Endpoint("http", name, 80)))
+            assert error.reason is Reason.CONNECTION
+            assert error.detail == "the host name does not resolve"
+
+
+async def test_names_are_looked_up_by_the_system() -> None:
+    async with Outgoing.open_session() as session:
+        found = await Outgoing(session).addresses("localhost")
+    assert found
+    assert all(address.is_loopback for address in found)
+    assert len(set(found)) == len(found)
+
+
+async def test_resolved_names_are_bounded(clock: FakeClock) -> None:
+    asked = []
+
+    async def lookup(host: str) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    outgoing = Outgoing(None, lookup=lookup, clock=clock)  # type: ignore[arg-type]
+    for number in range(10_000):
+        await outgoing.addresses(f"{number}.test")
+    await outgoing.addresses("0.test")
+    assert len(asked) == 10_000
+    await outgoing.addresses("one-more.test")
+    await outgoing.addresses("0.test")
+    assert len(asked) == 10_002
+
+
+@pytest.mark.parametrize(
+    ("challenges", "wanted"),
+    [((), False), (("Basic realm=x", 'DIGEST realm="x"'), True), (("Basic",), False)],
+)
+async def test_a_device_that_wants_a_digest_is_remembered(
+    outgoing: Outgoing, serve: Serve, challenges: tuple[str, ...], wanted: bool
+) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        response = web.Response(status=401)
+        for challenge in challenges:
+            response.headers.add("WWW-Authenticate", challenge)
+        return response
+
+    one = client(outgoing, await serve(answer))
+    assert one.digest_wanted is False
+    await one.request("GET", "/x")
+    assert one.digest_wanted is wanted
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"", "the connection was closed before the answer"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{",
+            "the connection was closed in the middle of the answer",
+        ),
+    ],
+)
+async def test_a_connection_that_ends_early_is_told_in_our_words(
+    outgoing: Outgoing, answer: bytes, words: str
+) -> None:
+    async def end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_server(end, "127.0.0.1", 0)
+    async with server:
+        one = client(outgoing, Endpoint("http", "127.0.0.1", server.sockets[0].getsockname()[1]))
+        error = await refusal(one)
+    assert error.reason is Reason.CONNECTION
+    assert error.detail == f"/x: {words}"
+    assert one.steps[0].problem == str(error)
+
+
+async def test_an_address_that_failed_is_not_the_only_one_asked_again(serve: Serve) -> None:
+    calls = []
+
+    async def answer(request: web.Request) -> web.Response:
+        calls.append(1)
+        # The library sends it once more by itself.
+        if len(calls) in (2, 3):
+            assert request.transport
+            request.transport.abort()
+        return web.json_response({})
+
+    here = await serve(answer)
+    names = Names(moving=["127.0.0.1"])
+    async with Outgoing.open_session() as session:
+        outgoing = Outgoing(session, lookup=names)
+        one = client(outgoing, Endpoint("http", "moving.test", here.port))
+        await one.get_json("/x")
+        await refusal(one)
+        outgoing._resolved.clear()
+        await one.get_json("/x")
+    assert names.asked == 2
+
+
+async def test_the_hanging_answer_says_of_what_it_was(outgoing: Outgoing, serve: Serve) -> None:
+    released = asyncio.Event()
+
+    async def answer(_: web.Request) -> web.Response:
+        await released.wait()
+        return web.Response()
+
+    one = client(outgoing, await serve(answer), seconds=0.05)
+    error = await refusal(one)
+    assert error.detail == "/x: no complete answer before the deadline"
+    assert one._running is None
+    assert one.seconds_left < 0
+    released.set()
+
+
+def test_a_pin_may_be_written_with_colons_and_must_be_whole() -> None:
+    pinned = tls_settings(ca_file="/nonexistent", fingerprint="AB:" * 31 + "AB")
+    assert isinstance(pinned, aiohttp.Fingerprint)
+    assert pinned.fingerprint == b"\xab" * 32
+    for wrong in ("ab" * 31, "ab" * 33, "zz" * 32):
+        with pytest.raises(ValueError, match=r"^expected a SHA-256 fingerprint of 64 hexadecimal digits$"):
+            tls_settings(ca_file=None, fingerprint=wrong)
+    with pytest.raises(ValueError, match=r"^expected a readable file of certificates \(No such file"):
+        tls_settings(ca_file="/nonexistent", fingerprint=None)

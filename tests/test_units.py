@@ -197,6 +197,8 @@ def test_cleaned_text_is_printable_and_short(text: str) -> None:
         (1.587e-6, "1.59 J/MH"),
         (0.0, "0 J/TH"),
         (999.4e-12, "999 J/TH"),
+        (1e-9, "1 J/GH"),
+        (1000.4e-12, "1 J/GH"),
     ],
 )
 def test_efficiency_is_printed_in_the_unit_of_its_kind(joules: float, expected: str) -> None:
