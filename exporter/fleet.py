@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,8 @@ from exporter.vnish.source import VnishSource
 MAX_UNCONFIGURED = 256
 _JOULES_PER_KWH = 3.6e6
 _MARKET_PAUSE_SECONDS = 60.0
+# A pool's URL is the owner's own word.
+_ANYWHERE = Policy(None)
 # What says how a target is written, not how it is asked: its reader stays when only these change. All other
 # keys count, so that one which is new is not forgotten.
 _NOT_ASKING = frozenset(
@@ -157,7 +159,14 @@ class Fleet:
         self.readers: dict[tuple[str, str], tuple[object, Reader[Any]]] = {}
         self._previous = previous.readers if previous else {}
         self.budgets: dict[tuple[str, str], Budget] = previous.budgets if previous else {}
-        self._context = Context(environ, clock, wall_clock, outgoing.sleep)
+        self._context = Context(
+            environ,
+            clock,
+            wall_clock,
+            outgoing.sleep,
+            outgoing.rng,
+            partial(outgoing.connect, _ANYWHERE),
+        )
         self._by_address: dict[tuple[str, int], Target] = {}
         # What else listens in the miners' networks is nobody's to reach through the exporter.
         self._ports = {80, 443}
@@ -337,12 +346,12 @@ class Fleet:
         settings = account.settings
         instance = account.instance
         max_age = settings.max_age_minutes * 60
-        source = account.driver.source(settings, self._context)
-        made_from = (account, source.endpoint, self.config.breaker(account.type), _asking(self.config))
         budget = self.budgets.setdefault(
             (account.type, instance), Budget(settings.rate_limit_requests_per_hour, self._clock)
         )
         budget.limit = settings.rate_limit_requests_per_hour
+        source = account.driver.source(settings, replace(self._context, allowance=budget))
+        made_from = (account, source.endpoint, self.config.breaker(account.type), _asking(self.config))
         reader = self._reader(
             account.type, instance, made_from, lambda: self._pool_reader(account, source, budget, max_age)
         )
@@ -419,7 +428,7 @@ class Fleet:
             return Client(
                 self._outgoing,
                 source.endpoint,
-                Policy(None),
+                _ANYWHERE,
                 deadline,
                 retries=fleet.retries,
                 max_bytes=fleet.max_response_bytes,

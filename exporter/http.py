@@ -58,7 +58,8 @@ class Step:
     method: str
     path: str
     seconds: float = 0.0
-    status: int | None = None
+    # An HTTP status, or what another protocol says instead.
+    status: int | str | None = None
     bytes: int = 0
     problem: str = ""
 
@@ -150,6 +151,56 @@ class Outgoing:
         self._resolved[host] = (self.clock() + _RESOLVED_FOR_SECONDS, found)
         return found
 
+    async def permitted(self, host: str, policy: Policy) -> list[Address]:
+        """The addresses of *host* that may be connected to, in the order to try them.
+
+        Raises:
+            ProbeError: ``refused`` if it has none inside the policy, ``connection`` if it has none at all.
+        """
+        found = await self.addresses(host)
+        allowed = [address for address in found if policy.allows(address)]
+        if not allowed:
+            raise ProbeError(Reason.REFUSED, f"address {found[0]} is outside the allowed networks")
+        return allowed
+
+    async def connect(
+        self, policy: Policy, endpoint: Endpoint, protocol: Callable[[], asyncio.Protocol], seconds: float
+    ) -> None:
+        """Connect *protocol* to an address of *endpoint*, for what is not a request and its answer.
+
+        As for a request the address is checked, and a certificate is held against the name.
+
+        Raises:
+            ProbeError: as :meth:`permitted`; ``connection``, ``timeout`` after *seconds*.
+        """
+        host = None if endpoint.address else endpoint.host
+        tls = await asyncio.to_thread(ssl.create_default_context) if endpoint.scheme == "https" else None
+        problem = ProbeError(Reason.TIMEOUT, f"no connection within {seconds:.0f} s")
+        ends = asyncio.get_running_loop().time() + seconds
+        addresses = await self.permitted(endpoint.host, policy)
+        for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
+            now = asyncio.get_running_loop().time()
+            try:
+                async with asyncio.timeout((ends - now) / left):
+                    await asyncio.get_running_loop().create_connection(
+                        protocol,
+                        str(address),
+                        endpoint.port,
+                        ssl=tls,
+                        server_hostname=(host or str(address)) if tls else None,
+                    )
+            except TimeoutError:
+                problem = ProbeError(Reason.TIMEOUT, f"no connection within {seconds:.0f} s")
+            except ssl.SSLError:
+                # Who cannot prove his name at one address is not asked at the next.
+                raise ProbeError(Reason.CONNECTION, "the certificate could not be verified") from None
+            except OSError as error:
+                problem = ProbeError(Reason.CONNECTION, _os_words(error))
+            else:
+                self.prefer(endpoint.host, address)
+                return
+        raise problem
+
     def prefer(self, host: str, address: Address) -> None:
         """Try *address* first from now on: another address of *host* could not be connected to."""
         cached = self._resolved.get(host)
@@ -171,6 +222,8 @@ async def _lookup(host: str) -> list[str]:
 
 
 Tls = ssl.SSLContext | aiohttp.Fingerprint | bool
+# Connects a protocol to an endpoint within so many seconds; see :meth:`Outgoing.connect`.
+Connect = Callable[[Endpoint, Callable[[], asyncio.Protocol], float], Awaitable[None]]
 
 
 def tls_settings(*, ca_file: str | None, fingerprint: str | None) -> Tls:
@@ -370,16 +423,8 @@ class Client:
         return step
 
     async def permitted(self) -> list[Address]:
-        """The addresses of the endpoint that may be connected to, in the order to try them.
-
-        Raises:
-            ProbeError: ``refused`` if it has none inside the policy, ``connection`` if it has none at all.
-        """
-        found = await self._outgoing.addresses(self.endpoint.host)
-        allowed = [address for address in found if self._policy.allows(address)]
-        if not allowed:
-            raise ProbeError(Reason.REFUSED, f"address {found[0]} is outside the allowed networks")
-        return allowed
+        """The addresses of the endpoint that may be connected to; see :meth:`Outgoing.permitted`."""
+        return await self._outgoing.permitted(self.endpoint.host, self._policy)
 
     async def _exchange(
         self,

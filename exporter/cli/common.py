@@ -50,7 +50,11 @@ def read_config(arguments: argparse.Namespace) -> Config:
 async def open_fleet(config: Config) -> AsyncIterator[Fleet]:
     """A fleet to ask, for one command."""
     async with Outgoing.open_session() as session:
-        yield Fleet(config, Outgoing(session), os.environ)
+        fleet = Fleet(config, Outgoing(session), os.environ)
+        try:
+            yield fleet
+        finally:
+            fleet.close()
 
 
 def find(fleet: Fleet, name: str) -> Target | Market:

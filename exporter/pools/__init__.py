@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import pkgutil
+import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,19 +18,26 @@ from typing import Any, Protocol
 
 from exporter.address import Endpoint
 from exporter.errors import Reason
-from exporter.http import Client
+from exporter.http import Allowance, Client, Connect
 from exporter.pools.reading import PoolReading
 from exporter.pools.settings import PoolSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a source gets of the world: the environment, two clocks and a pause."""
+    """What a source gets of the world: the environment, two clocks, a pause and chance.
+
+    ``connect`` and ``allowance`` are for a source that keeps a connection of its own beside the readings: how
+    it is made, and what is asked before anything is sent over it.
+    """
 
     environ: Mapping[str, str] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], float] = time.time
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep
+    rng: random.Random = field(default_factory=random.Random)
+    connect: Connect | None = None
+    allowance: Allowance | None = None
 
 
 class PoolSource(Protocol):

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 # Over which time a pool averages a hashrate; "now" is its own shortest.
-WINDOWS = ("now", "10m", "1h", "24h")
+WINDOWS = ("now", "10m", "1h", "2h", "24h")
 
 
 @dataclass(slots=True)

@@ -68,6 +68,7 @@ def create_app(runtime: Runtime, web_config: WebConfig | None = None) -> web.App
 
 async def _clean_up(app: web.Application) -> None:
     app[WEB_CONFIG].close()
+    app[RUNTIME].fleet.close()
 
 
 def _bad_request(text: str) -> web.HTTPBadRequest:

@@ -39,12 +39,12 @@ MINER_FAULTS: dict[str, Fault] = {
 }
 
 POOL_FAULTS: dict[str, Fault] = {
-    "dead": Fault("nothing listens at the relay's address"),
+    "dead": Fault("nothing listens at its address"),
     "hanging": Fault("accepts requests and never answers"),
     "http_500": Fault("answers every request with status 500"),
     "html": Fault("answers every request with a web page and status 200"),
-    "empty": Fault("the relay has heard nothing of the pool"),
-    "stale": Fault("the relay has lost the pool and serves its last figures"),
+    "empty": Fault("has nothing to tell"),
+    "stale": Fault("serves its last figures for ever"),
     "slow": Fault("answers late", {"seconds": 2.0}),
     "truncated": Fault("stops in the middle of every answer"),
     "wrong_key": Fault("refuses the key, in its own words"),
@@ -61,6 +61,9 @@ POOL_FAULTS: dict[str, Fault] = {
     "hostile_names": Fault("lists workers with names of quotes, line ends and 300 letters"),
     "many_workers": Fault("lists many more workers", {"count": 5000}),
     "skim": Fault("credits less than the shares are worth", {"percent": 5.0}),
+    "silent": Fault("keeps the connection and publishes nothing any more, where there is one"),
+    "deaf": Fault("takes calls over a connection and never answers"),
+    "pool_error": Fault("answers calls for the account with an error of its own"),
     "swapped_worker": Fault("credits two workers' shares to each other"),
 }
 

@@ -19,7 +19,6 @@ from aiohttp import web
 
 from exporter.simulator import api_v1, cgi, simple
 from exporter.simulator.miner import SimMiner
-from exporter.simulator.relay import SimRelay
 
 _PAGE = (
     '<!doctype html><html><head><meta name="firmware" content="AnthillOS"><title>Miner</title></head>'
@@ -212,34 +211,6 @@ class MinerHost(Host):
         if "truncated_json" in self.faults:
             body = body[: len(body) // 2]
         return web.Response(body=body, content_type="application/json")
-
-
-class RelayHost(Host):
-    """The pool relay's web server."""
-
-    def __init__(self, relay: SimRelay, address: str, port: int, wall_clock: Callable[[], float]) -> None:
-        super().__init__(address, port)
-        self.relay = relay
-        self._wall_clock = wall_clock
-
-    @property
-    def faults(self) -> Mapping[str, Mapping[str, float]]:
-        """The relay's faults."""
-        return self.relay.faults
-
-    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """``/``, ``/status`` or ``/profitability``."""
-        now = self._wall_clock()
-        self.relay.advance(now)
-        if self.relay.key and request.headers.get("Authorization") != f"Bearer {self.relay.key}":
-            return web.Response(status=401)
-        if request.path == "/":
-            return web.Response()
-        if request.path == "/status":
-            return _json(self.relay.status(now))
-        if request.path == "/profitability":
-            return _json(self.relay.profitability())
-        return web.Response(status=404, text="<h1>Not Found</h1>", content_type="text/html")
 
 
 def _json(data: Any, status: int = 200) -> web.Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib import import_module
@@ -18,12 +18,12 @@ from exporter.market.sources import NETWORK, PRICES, drivers_of
 from exporter.simulator import simple
 from exporter.simulator.faults import MARKET_FAULTS, MINER_FAULTS, POOL_FAULTS, UnknownFaultError, parameters
 from exporter.simulator.hardware import HARDWARE
-from exporter.simulator.hosts import Host, MinerHost, RelayHost
+from exporter.simulator.hosts import Host, MinerHost
 from exporter.simulator.market import MarketHost, SimMarket
 from exporter.simulator.miner import SimMiner
 from exporter.simulator.pools.account import SimAccount
 from exporter.simulator.pools.host import Fake, PoolHost
-from exporter.simulator.relay import SimRelay
+from exporter.simulator.pools.prohashing import ProhashingHost, SimRelay
 
 POOL = "pool"
 RELAY = "prohashing"
@@ -70,8 +70,8 @@ class Simulation:
     """Hosts on loopback. With *port* 0 each host has a port of its own, else all have this one.
 
     *speed* makes the miners' time run faster than the clock's; the relay keeps to the calendar. *pools* are
-    the kinds of pool that answer, all of the same account; ``prohashing`` is the relay. *market* are the
-    market's sources that answer; as targets of faults their names follow ``market.``.
+    the kinds of pool that answer, all of the same account; ``prohashing`` is the relay and the pool's router.
+    *market* are the market's sources that answer; as targets of faults their names follow ``market.``.
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class Simulation:
         speed: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
         self.seed = seed
         started = clock()
@@ -111,11 +112,11 @@ class Simulation:
             started=wall_clock(),
             clock=miner_clock,
         )
-        self.pools: dict[str, RelayHost | PoolHost] = {}
+        self.pools: dict[str, ProhashingHost | PoolHost] = {}
         for index, kind in enumerate(pools):
             pool_address, at = "127.0.0.1", pool_port and pool_port + index
             self.pools[kind] = (
-                RelayHost(self.relay, pool_address, at, wall_clock)
+                ProhashingHost(self.relay, self.account, pool_address, at, wall_clock, sleep)
                 if kind == RELAY
                 else PoolHost(self.account, fake(kind)(self.account), pool_address, at, clock)
             )
@@ -124,7 +125,7 @@ class Simulation:
         self._scenario: asyncio.Task[None] | None = None
 
     @property
-    def pool(self) -> RelayHost | PoolHost:
+    def pool(self) -> ProhashingHost | PoolHost:
         """The first pool."""
         return next(iter(self.pools.values()))
 
@@ -171,7 +172,7 @@ class Simulation:
         }
         for kind, pool in self.pools.items():
             base_url = f"http://{pool.address}:{pool.port}"
-            if isinstance(pool, RelayHost):
+            if isinstance(pool, ProhashingHost):
                 config[kind] = {"base_url": base_url}
             else:
                 account = {"type": kind, "base_url": base_url, "stratum_hosts": ["pool.example"]}
@@ -207,7 +208,7 @@ class Simulation:
         _breakable(host).repair(fault)
         await host.follow_faults()
 
-    def _host(self, target: str) -> MinerHost | RelayHost | PoolHost | MarketHost:
+    def _host(self, target: str) -> MinerHost | ProhashingHost | PoolHost | MarketHost:
         if target in self.sources:
             return self.sources[target]
         if target == POOL:
@@ -270,13 +271,13 @@ def load_scenario(path: Path, targets: Sequence[str]) -> list[ScenarioStep]:
 
 
 def _breakable(
-    host: MinerHost | RelayHost | PoolHost | MarketHost,
+    host: MinerHost | ProhashingHost | PoolHost | MarketHost,
 ) -> SimMiner | SimRelay | SimAccount | MarketHost:
     if isinstance(host, MarketHost):
         return host
     if isinstance(host, MinerHost):
         return host.miner
-    return host.relay if isinstance(host, RelayHost) else host.account
+    return host.relay if isinstance(host, ProhashingHost) else host.account
 
 
 def fake(kind: str) -> Callable[[SimAccount], Fake]:

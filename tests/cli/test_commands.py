@@ -21,6 +21,7 @@ from exporter.cli.discover import _dump
 from exporter.config.load import load
 from exporter.scan import Found, configuration, mined_as
 from exporter.simulator.faults import MINER_FAULTS
+from exporter.simulator.pools.prohashing import ProhashingHost
 from exporter.simulator.simulation import MinerSpec, Simulation
 from exporter.vnish.reading import Identity, MinerReading, Pool
 from tests.conftest import ROOT
@@ -358,6 +359,31 @@ async def test_diagnose_a_pool_in_trouble(shell: Shell, fault: str, name: str) -
     done = await shell.run("diagnose", "prohashing", "--json")
     assert done.status == 1
     assert [check["name"] for check in json.loads(done.out) if check["verdict"] == "failed"] == [name]
+
+
+@pytest.mark.parametrize(
+    ("fault", "name"), [(None, None), ("wrong_key", "authentication"), ("dead", "service")]
+)
+async def test_diagnose_a_pool_that_keeps_a_connection(shell: Shell, fault: str, name: str) -> None:
+    config = yaml.safe_load(shell.path.read_text())
+    host = shell.simulation.pools["prohashing"]
+    assert isinstance(host, ProhashingHost)
+    config["prohashing"] = {"wamp_url": host.wamp_url, "api_key": shell.simulation.account.key}
+    shell.path.write_text(yaml.safe_dump(config))
+    if fault:
+        await shell.simulation.inject("prohashing", fault)
+    done = await shell.run("diagnose", "prohashing", "--json")
+    checks = json.loads(done.out)
+    names = [check["name"] for check in checks]
+    assert "connect" in names
+    assert shell.simulation.account.key not in done.out + done.err
+    assert [check["name"] for check in checks if check["verdict"] == "failed"] == ([name] if name else [])
+    if fault is None:
+        assert {"miner_update_diffs_<key>", "f_all_miner_updates", "freshness", "workers", "earnings"} <= set(
+            names
+        )
+        assert done.status == 0
+    assert "wamp_url" in done.out if fault == "dead" else True
 
 
 async def test_a_wrong_password_is_diagnosed_and_not_shown(shell: Shell) -> None:

@@ -202,6 +202,20 @@ def test_defaults(tmp_path: Path) -> None:
             ":1: prohashing.base_url: expected http://host[:port] or https://host[:port],"
             " found text that is not shown",
         ),
+        *(
+            (
+                f"prohashing: {{wamp_url: '{url}'}}",
+                ":1: prohashing.wamp_url: expected ws://host[:port][/path] or wss://host[:port][/path],"
+                " found text that is not shown",
+            )
+            for url in (
+                "https://pool.example/ws",
+                "pool.example",
+                "ws://",
+                "wss://a b",
+                "ws://me:pw@pool.example",
+            )
+        ),
         (
             "prohashing: {api_key: '${NOPE}'}",
             ":1: prohashing.api_key: expected the environment variable NOPE, found it unset",
@@ -430,6 +444,8 @@ def test_a_secret_given_twice_is_a_mistake(tmp_path: Path) -> None:
         "prohashing: {api_key_file: hunter2}",
         "prohashing: {api_keys: hunter2}",
         "prohashing: {base_url: 'http://me:hunter2@127.0.0.1:3000'}",
+        "prohashing: {wamp_url: 'wss://me:hunter2@127.0.0.1:3000'}",
+        "prohashing: {wamp_url: 'wss://127.0.0.1:3000/ws?key=hunter2'}",
         "prohashing: {base_url: 'http://127.0.0.1:3000/?apiKey=hunter2'}",
         "fleet: {miner_ips: ['http://root:hunter2@127.0.0.1']}",
         "fleet: {miners: [{address: 'http://root:hunter2@127.0.0.1'}]}",

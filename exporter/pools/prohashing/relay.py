@@ -63,7 +63,7 @@ class Relay(PoolSource):
             raise ProbeError(Reason.BAD_SHAPE, "/profitability is not a map of algorithms")
         reading = PoolReading(unexpected=odd)
         for number, entry in list(data.items())[:MAX_ALGORITHMS]:
-            one = _profitability(str(number), Fields(entry, "profitability.*", odd))
+            one = profitability(str(number), Fields(entry, "profitability.*", odd))
             if one is not None:
                 reading.profitability.append(one)
         try:
@@ -95,7 +95,8 @@ def _unix_seconds(printed: str | None, updated: Fields) -> float | None:
         return None
 
 
-def _profitability(number: str, entry: Fields) -> Profitability | None:
+def profitability(number: str, entry: Fields) -> Profitability | None:
+    """The figures of the algorithm of an id; ``None`` if they have no name or no date."""
     name = ALGORITHMS.get(number) or (entry.text("algorithm_name") or "").lower()[:32]
     dated = entry.number("data_timestamp")
     if not name or dated is None:

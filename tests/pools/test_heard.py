@@ -1,0 +1,202 @@
+"""What the real-time interface told, put together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter import catalogue as c
+from exporter.errors import ProbeError, Reason
+from exporter.exposition import Page
+from exporter.pools import Context
+from exporter.pools.metrics import samples
+from exporter.pools.prohashing.heard import Heard
+from exporter.pools.prohashing.wamp import _Events
+from exporter.pools.workers import MOST_WORKERS
+from tests.conftest import FakeClock
+from tests.pools.mangled import JSON, mangled
+
+NOW = 1547510700.0
+SCRYPT = {"algorithm_name": "Scrypt", "usd": 0.0025, "btc": 6.8e-7, "data_timestamp": NOW - 20}
+
+
+def heard(clock: FakeClock | None = None, algorithm: str = "scrypt") -> Heard:
+    context = Context(clock=clock or FakeClock(), wall_clock=lambda: NOW)
+    return Heard(context, algorithm=algorithm, offline_after_seconds=3600)
+
+
+def worker(uuid: str, name: str = "rig", rate: Any = 9.5e9, **more: Any) -> dict[str, Any]:
+    return {"uuid": uuid, "miner_name": name, "algorithm_name": "Scrypt", "adjusted_hashrate": rate, **more}
+
+
+def page_of(found: Heard) -> Page:
+    page = Page()
+    samples(found.reading(connected=True), page, NOW, NOW, 600.0)
+    return page
+
+
+def test_of_an_algorithm_the_keys_that_are_told_are_changed() -> None:
+    found = heard()
+    found.all_profitability({"1": SCRYPT, "2": {"usd": 1e-7, "data_timestamp": NOW - 30}})
+    found.profitability_updates({"1": {"usd": 0.003}}, [{"2": {"data_timestamp": NOW}}])
+    one, two = found.reading(connected=True).profitability
+    assert (one.usd, one.btc) == (0.003 / 1e6 / 86_400, 6.8e-7 / 1e6 / 86_400)
+    assert (one.timestamp, two.timestamp) == (NOW - 20, NOW)
+    assert two.algorithm == "sha256d"
+
+
+def test_of_a_worker_the_keys_that_are_told_are_changed() -> None:
+    found = heard()
+    found.all_workers([worker("a", hashrate="8000000000"), worker("b", "other", "12.5e9")])
+    found.worker_updates({"uuid": "a", "adjusted_hashrate": 7e9}, [worker("c", "new", 1e9)])
+    page = page_of(found)
+    rates = dict(page.family(c.MINING_POOL_WORKER_HASHRATE))
+    assert rates == {("rig", "now"): 7e9, ("rig", "2h"): 8e9, ("other", "now"): 12.5e9, ("new", "now"): 1e9}
+    assert page.value(c.MINING_POOL_HASHRATE, "now") == 20.5e9
+
+
+def test_logins_of_one_name_are_one_worker() -> None:
+    found = heard()
+    found.all_workers([worker("a"), worker("b", rate=0.5e9), worker("c", "other", 1e9)])
+    page = page_of(found)
+    assert page.value(c.MINING_POOL_WORKER_HASHRATE, "rig", "now") == 10e9
+    assert page.value(c.MINING_POOL_WORKERS, "online") == 2
+    assert page.value(c.MINING_POOL_WORKERS_CUT) == 0
+
+
+@pytest.mark.parametrize(("algorithm", "expected"), [("scrypt", "rig"), ("sha256d", "s19")])
+def test_workers_of_another_algorithm_do_not_count(algorithm: str, expected: str) -> None:
+    found = heard(algorithm=algorithm)
+    found.all_workers([worker("a"), worker("b", "s19", 1e14, algorithm_name="SHA-256")])
+    [one] = found.reading(connected=True).workers
+    assert one.name == expected
+
+
+def test_a_worker_is_online_by_the_age_of_what_was_heard_of_it() -> None:
+    clock = FakeClock()
+    found = heard(clock)
+    listed = [worker("a"), worker("b", "idle", 0)]
+    found.all_workers(listed)
+    online = c.MINING_POOL_WORKER_ONLINE
+    assert dict(page_of(found).family(online)) == {("rig",): 1, ("idle",): 0}
+    clock.advance(599)
+    found.all_workers(listed)
+    assert page_of(found).value(online, "rig") == 1
+    clock.advance(1)
+    found.all_workers(listed)
+    page = page_of(found)
+    assert page.value(online, "rig") == 0, "told again is not heard"
+    assert page.value(c.MINING_POOL_WORKER_HASHRATE, "rig", "now") is None
+    found.worker_updates({"uuid": "a", "share_count": 4})
+    assert page_of(found).value(online, "rig") == 1
+    found.all_workers([listed[1]])
+    assert page_of(found).value(online, "rig") == 0, "who is not listed is gone"
+    clock.advance(3601)
+    found.all_workers([listed[1]])
+    assert page_of(found).value(online, "rig") is None
+
+
+def test_a_balance_is_told_once_and_then_its_increments() -> None:
+    found = heard()
+    found.balance_updates({"coin": "Litecoin", "balance": 99.0})
+    found.all_balances({"Litecoin": 0.5, "Dogecoin": "120.25", "Frogcoin": 7})
+    found.balance_updates({"coin": "Litecoin", "balance": 0.25}, {"coin": "Dash", "balance": 1})
+    found.balance_updates([{"coin": "Litecoin", "balance": -0.5}])
+    balances = dict(page_of(found).family(c.MINING_POOL_BALANCE))
+    assert balances == {
+        ("LTC", "confirmed"): 0.25,
+        ("DOGE", "confirmed"): 120.25,
+        ("Frogcoin", "confirmed"): 7,
+        ("DASH", "confirmed"): 1,
+    }
+    found.all_balances([])
+    found.all_profitability({"1": SCRYPT})
+    assert not dict(page_of(found).family(c.MINING_POOL_BALANCE))
+
+
+def test_what_is_published_during_the_calls_is_applied_after_them() -> None:
+    found, events = heard(), _Events()
+    handle = events.of(found.balance_updates)
+    with events:
+        handle({"coin": "Litecoin", "balance": 0.25})
+        found.all_balances({"Litecoin": 1.0})
+    handle({"coin": "Litecoin", "balance": 0.5})
+    assert page_of(found).value(c.MINING_POOL_BALANCE, "LTC", "confirmed") == 1.75
+
+
+def test_prices_that_are_told_again_are_no_update() -> None:
+    wall = FakeClock(NOW)
+    found = Heard(Context(clock=FakeClock(), wall_clock=wall), algorithm="scrypt", offline_after_seconds=60)
+    found.all_profitability({"1": SCRYPT})
+    for _ in range(5):
+        wall.advance(120)
+        found.all_profitability({"1": SCRYPT})
+    reading = found.reading(connected=True)
+    assert (reading.updating, reading.last_updates) == (True, {"profitability": NOW})
+    wall.advance(1)
+    assert found.reading(connected=True).updating is False
+    found.profitability_updates({"1": {"usd": 0.0026}})
+    assert found.reading(connected=True).last_updates == {"profitability": wall()}
+
+
+def test_the_number_of_workers_is_bounded() -> None:
+    found = heard()
+    found.all_workers([worker(str(number), f"rig{number}") for number in range(MOST_WORKERS + 50)])
+    for number in range(5 * MOST_WORKERS):
+        found.worker_updates(worker(f"x{number}", f"more{number}"))
+    assert found._workers is not None
+    assert len(found._workers) == 4 * MOST_WORKERS
+    reading = found.reading(connected=True)
+    assert len(reading.workers) == MOST_WORKERS
+    assert reading.workers_cut == 4 * MOST_WORKERS - MOST_WORKERS + found._cut
+
+
+def test_odd_fields_are_counted_once() -> None:
+    found = heard()
+    found.all_profitability({"1": {**SCRYPT, "usd": "much"}})
+    assert found.reading(connected=True).unexpected == {"profitability.*.usd": 1}
+    assert not found.reading(connected=True).unexpected
+
+
+def test_nothing_told_is_no_data() -> None:
+    with pytest.raises(ProbeError) as caught:
+        heard().reading(connected=True)
+    assert caught.value.reason is Reason.NO_DATA
+
+
+ALL = {
+    "profitability": {"1": SCRYPT},
+    "workers": [worker("a"), worker("b", "two")],
+    "balances": {"Litecoin": 1.0},
+    "changes": [{"1": SCRYPT}, worker("a"), {"coin": "Litecoin", "balance": 0.5}],
+}
+
+
+@given(mangled(ALL), st.lists(JSON, max_size=3))
+def test_anything_told_is_a_page_or_a_reason(told: dict[str, Any], more: list[Any]) -> None:
+    found = heard()
+    for take, name in (
+        (found.all_profitability, "profitability"),
+        (found.all_workers, "workers"),
+        (found.all_balances, "balances"),
+    ):
+        try:
+            take(told.get(name))
+        except ProbeError as error:
+            assert error.reason is Reason.BAD_SHAPE
+    changes = told.get("changes")
+    for one in (*(changes if isinstance(changes, list) else ()), *more):
+        for update in (found.profitability_updates, found.worker_updates, found.balance_updates):
+            update(one)
+    try:
+        page = page_of(found)
+    except ProbeError as error:
+        assert error.reason is Reason.NO_DATA
+        return
+    for _, values in page.families():
+        for labels, value in values.items():
+            assert value == value
+            assert all(label.isprintable() for label in labels)

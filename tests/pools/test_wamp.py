@@ -1,0 +1,685 @@
+"""The pool's real-time interface, over real sockets: what it tells, how it ends, and what it never tells."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import traceback
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from exporter import catalogue as c
+from exporter.address import Endpoint, Policy
+from exporter.config.load import load
+from exporter.errors import ProbeError, Reason
+from exporter.exposition import Page
+from exporter.fleet import Fleet
+from exporter.http import Outgoing
+from exporter.pools import Context
+from exporter.pools.prohashing import wamp
+from exporter.pools.prohashing.wamp import Wamp
+from exporter.server.app import create_app
+from exporter.server.runtime import Runtime
+from tests.pools.wamp import MINERS, VirtualTime, WampSite, until, wamp_site
+
+LISTENER = {"name": "live", "wamp_url": "WAMP"}
+RELAY = {"name": "relay", "base_url": "RELAY"}
+
+
+def figures(page: Page) -> dict[str, dict[tuple[str, ...], float]]:
+    """What the pool told, without what the exporter says of its own asking."""
+    own = {
+        c.POOL_PROBE.up,
+        c.POOL_PROBE.duration,
+        c.POOL_PROBE.failure,
+        c.POOL_PROBE.breaker,
+        c.MINING_POOL_REQUESTS,
+        c.MINING_POOL_BUDGET_REMAINING,
+        c.MINING_POOL_BUDGET_LIMIT,
+        c.MINING_POOL_LAST_SUCCESS,
+    }
+    return {metric.name: dict(found) for metric, found in page.families() if metric not in own}
+
+
+async def test_the_values_of_two_coins_and_three_workers(tmp_path: Path) -> None:
+    async with wamp_site(tmp_path) as site:
+        page = await site.page()
+        account = site.simulation.account
+        assert page.value(c.POOL_PROBE.up) == 1
+        assert page.value(c.MINING_POOL_CONNECTED) == page.value(c.MINING_POOL_UPDATING) == 1
+        for spec in MINERS:
+            worker = account.workers[f"account.{spec.name}"]
+            for window, seconds in (("now", 600.0), ("2h", 7200.0)):
+                rate = page.value(c.MINING_POOL_WORKER_HASHRATE, spec.name, window)
+                assert rate == pytest.approx(worker.rate(account.now, seconds))
+            assert page.value(c.MINING_POOL_WORKER_ONLINE, spec.name) == 1
+            assert page.value(c.MINING_POOL_WORKER_MINER, spec.name, spec.name) == 1
+        assert page.value(c.MINING_POOL_HASHRATE, "now") == pytest.approx(account.rate(600.0))
+        assert page.value(c.MINING_POOL_WORKERS, "online") == 3
+        assert page.value(c.MINING_POOL_WORKERS, "offline") == 0
+        for ticker, coin in account.coins.items():
+            assert page.value(c.MINING_POOL_BALANCE, ticker, "confirmed") == pytest.approx(coin.balance)
+        scrypt = site.host.relay.profitability()["1"]
+        assert page.value(c.MINING_POOL_USD, "scrypt", "", "pool") == scrypt["usd"] / 1e6 / 86_400
+        assert page.value(c.MINING_POOL_ALGORITHM_TIMESTAMP, "scrypt") == scrypt["data_timestamp"]
+        assert page.value(c.MINING_POOL_DATA_TIMESTAMP, "account") == pytest.approx(site.time.wall())
+        assert dict(page.family(c.MINING_POOL_PART_UP)) == {("workers",): 1, ("balances",): 1}
+
+
+async def test_changes_are_followed_without_asking_again(tmp_path: Path) -> None:
+    async with wamp_site(tmp_path) as site:
+        await site.page()
+        called = len(site.host.calls)
+        spent = site.fleet.budgets["prohashing", "prohashing"].spent
+        await site.pass_time(60)
+        account = site.simulation.account
+
+        async def caught_up() -> bool:
+            page = await site.page()
+            worker = account.workers["account.l9-1"].rate(account.now, 600.0)
+            rate = page.value(c.MINING_POOL_WORKER_HASHRATE, "l9-1", "now")
+            balance = page.value(c.MINING_POOL_BALANCE, "LTC", "confirmed")
+            return rate == pytest.approx(worker) and balance == pytest.approx(account.coins["LTC"].balance)
+
+        async with asyncio.timeout(30):
+            while not await caught_up():
+                await asyncio.sleep(0.01)
+        assert len(site.host.calls) == called
+        assert site.fleet.budgets["prohashing", "prohashing"].spent == spent, "a reading costs no request"
+
+
+async def test_the_same_hour_through_relay_and_wamp_gives_the_same_series(tmp_path: Path) -> None:
+    async with wamp_site(tmp_path, LISTENER, RELAY) as site:
+        await site.page("live")
+        for minute in range(60):
+            # The pool is lost for long enough that its figures are withheld, and found again.
+            if minute == 15:
+                await site.simulation.inject("prohashing", "stale")
+            if minute == 40:
+                await site.simulation.repair("prohashing")
+            await site.pass_time(60)
+            relay = figures(await site.page("relay"))
+            heard = relay.pop(c.MINING_POOL_LAST_UPDATE.name)
+
+            async def live() -> Any:
+                found = figures(await site.page("live"))
+                # When each heard of it differs by how often the pool publishes.
+                for place, at in found.pop(c.MINING_POOL_LAST_UPDATE.name).items():
+                    assert at == pytest.approx(heard[place], abs=35)  # noqa: B023
+                return found
+
+            async with asyncio.timeout(30):
+                while (found := await live()) != relay:
+                    await asyncio.sleep(0.01)
+            assert (c.MINING_POOL_USD.name in found) == (not 24 <= minute < 40), minute
+            assert site.reason("live") == site.reason("relay") == ""
+
+
+async def test_a_dropped_connection_is_made_again_and_subscribes_again(tmp_path: Path) -> None:
+    async with wamp_site(tmp_path) as site:
+        await site.page()
+        [first] = site.host.sessions
+        await first.drop()
+        await until(lambda: not site.host.sessions)
+        async with asyncio.timeout(30):
+            while (page := await site.page()).value(c.MINING_POOL_CONNECTED):
+                await asyncio.sleep(0.01)
+        assert page.value(c.POOL_PROBE.up) == 1, "what was heard a moment ago is still true"
+        await site.pass_time(5)
+        await until(lambda: site.host.sessions)
+        [second] = site.host.sessions
+        await until(lambda: len(second.topics) == 4 and site.quiet())
+        assert second.topics.keys() == first.topics.keys()
+        assert (await site.page()).value(c.MINING_POOL_CONNECTED) == 1
+        assert site.host.connections == 2
+
+
+async def test_a_pool_that_is_gone_is_tried_ever_later_and_for_ever(tmp_path: Path) -> None:
+    async with wamp_site(tmp_path) as site:
+        await site.page()
+        await site.simulation.inject("prohashing", "dead")
+        await until(lambda: not site.host.sessions)
+        await site.pass_time(170)
+        assert (await site.page()).value(c.POOL_PROBE.up) == 1
+        await site.pass_time(30)
+        page = await site.page()
+        assert page.value(c.POOL_PROBE.up) == 0
+        assert site.reason() == "connection"
+        assert page.value(c.MINING_POOL_BALANCE, "LTC", "confirmed") is not None, "shown, with its age"
+        await site.pass_time(3600)
+        assert (await site.page()).value(c.MINING_POOL_BALANCE, "LTC", "confirmed") is None
+        budget = site.fleet.budgets["prohashing", "prohashing"]
+        before = budget.spent
+        await site.pass_time(3600)
+        # Once in 150 to 300 seconds.
+        assert 12 <= budget.spent - before <= 24
+        await site.simulation.repair("prohashing")
+        await site.pass_time(300)
+        await until(lambda: site.host.sessions and site.quiet())
+        assert (await site.page()).value(c.POOL_PROBE.up) == 1
+
+
+async def test_who_is_let_in_and_dropped_does_not_hammer(tmp_path: Path) -> None:
+    async with wamp_site(tmp_path) as site:
+        await site.page()
+        for _ in range(120):
+            for session in list(site.host.sessions):
+                await session.drop()
+            await until(lambda: not site.host.sessions)
+            await site.pass_time(30)
+        # An hour of it: some ten while the pauses grow, then one in two and a half minutes at most.
+        assert 12 <= site.host.connections <= 35
+
+
+async def test_a_silent_connection_is_noticed_by_its_age(tmp_path: Path) -> None:
+    async with wamp_site(tmp_path) as site:
+        await site.page()
+        for fault in ("silent", "deaf"):
+            await site.simulation.inject("prohashing", fault)
+        await site.pass_time(120)
+        assert (await site.page()).value(c.POOL_PROBE.up) == 1
+        await site.pass_time(90)
+        page = await site.page()
+        assert page.value(c.POOL_PROBE.up) == 0
+        assert site.reason() == "timeout"
+        dated = page.value(c.MINING_POOL_DATA_TIMESTAMP, "account")
+        assert dated is not None
+        assert site.time.wall() - dated > 180
+        assert site.host.connections > 1, "a connection that is deaf is given up"
+        await site.simulation.repair("prohashing")
+        await site.pass_time(300)
+        assert (await site.page()).value(c.POOL_PROBE.up) == 1
+
+
+async def test_a_pool_that_publishes_nothing_is_called(tmp_path: Path) -> None:
+    async with wamp_site(tmp_path) as site:
+        await site.page()
+        await site.simulation.inject("prohashing", "silent")
+        await site.pass_time(3600)
+        page = await site.page()
+        assert page.value(c.POOL_PROBE.up) == 1
+        assert site.host.connections == 1
+        assert 25 * 3 <= len(site.host.calls) <= 31 * 3
+        assert site.time.wall() - (page.value(c.MINING_POOL_DATA_TIMESTAMP, "account") or 0) <= 140
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "not json",
+        "{}",
+        "[]",
+        "[36]",
+        '["EVENT"]',
+        "[1e999]",
+        "[36, 99999999, 1, {}]",
+        "[50, 7, {}, []]",
+        '[2, 1, {"roles": {"broker": {}}}]',
+        "[" * 100_000,
+    ],
+)
+async def test_a_malformed_message_ends_the_connection_and_nothing_else(tmp_path: Path, text: str) -> None:
+    async with wamp_site(tmp_path) as site:
+        await site.page()
+        [session] = site.host.sessions
+        await session.send_text(text)
+        await until(lambda: session not in site.host.sessions)
+        assert (await site.page()).value(c.POOL_PROBE.up) == 1
+        source = source_of(site)
+        await until(lambda: source._problem)
+        assert source._problem is not None
+        assert source._problem.reason is Reason.BAD_SHAPE
+        await site.pass_time(5)
+        await until(lambda: site.host.sessions and site.quiet())
+        assert (await site.page()).value(c.MINING_POOL_CONNECTED) == 1
+
+
+async def test_events_of_any_shape_change_nothing(tmp_path: Path) -> None:
+    async with wamp_site(tmp_path) as site:
+        before = figures(await site.page())
+        [session] = site.host.sessions
+        for topic in list(session.topics):
+            for odd in (None, 7, "x", [], [[]], {}, {"1": 3}, {"uuid": []}, {"coin": 5}, {"balance": "x"}):
+                await session.publish(topic, odd)
+            await session.publish(topic)
+        await session.publish("profitability_updates", {"1": {"usd": -1e300, "data_timestamp": "x"}})
+        await session.publish("profitability_updates", site.host.relay.profitability())
+
+        async def page() -> Any:
+            found = figures(await site.page())
+            found.pop(c.POOL_PROBE.unexpected.name, None)
+            return found
+
+        async with asyncio.timeout(30):
+            while await page() != before:
+                await asyncio.sleep(0.01)
+        assert site.host.connections == 1
+
+
+@pytest.mark.parametrize("result", [None, 7, "x", [1], [[]]])
+async def test_a_result_of_another_shape_is_no_figure(
+    tmp_path: Path, result: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with wamp_site(tmp_path) as site:
+        monkeypatch.setattr(site.host, "called", lambda *_: result)
+        page = await site.page()
+        assert page.value(c.POOL_PROBE.up) == 0
+        assert site.reason() == "bad_shape"
+        assert c.MINING_POOL_USD.name not in figures(page)
+
+
+def source_of(site: WampSite, name: str = "prohashing") -> Wamp:
+    found = site.fleet.pools[name].reader._read.__self__  # type: ignore[attr-defined]
+    assert isinstance(found, Wamp)
+    return found
+
+
+async def test_a_flood_is_cut_off_and_not_asked_for_at_once(tmp_path: Path) -> None:
+    async with wamp_site(tmp_path) as site:
+        await site.page()
+        [session] = site.host.sessions
+        source = source_of(site)
+        for number in range(wamp.FLOOD_MESSAGES + 1000):
+            await session.publish("profitability_updates", {"1": {"usd": 1e-4, "data_timestamp": number}})
+            if number % 500 == 0:
+                await asyncio.sleep(0)
+        await until(lambda: source._problem and not site.host.sessions)
+        assert "5000 messages" in str(source._problem)
+        assert (await site.page()).value(c.POOL_PROBE.up) == 1
+        assert site.host.connections == 1
+
+
+async def test_a_flood_of_bytes_that_are_no_message_is_cut_off(tmp_path: Path) -> None:
+    sent = 0
+
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nX: ")
+        try:
+            while True:
+                writer.write(b"x" * 65_536)
+                await writer.drain()
+                sent += 65_536
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(endless, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with wamp_site(tmp_path, {"wamp_url": f"ws://127.0.0.1:{port}"}) as site:
+        assert (await site.page()).value(c.POOL_PROBE.up) == 0
+        assert site.reason() == "bad_shape"
+    server.close()
+    await server.wait_closed()
+    # What the two sockets hold is sent besides.
+    assert sent < 3 * wamp.FLOOD_BYTES
+
+
+async def test_an_oversized_message_is_not_read(tmp_path: Path) -> None:
+    async with wamp_site(tmp_path) as site:
+        await site.page()
+        [session] = site.host.sessions
+        await session.send_text(json.dumps([36, 1, 1, {}, ["x" * wamp.MAX_MESSAGE_BYTES]]))
+        source = source_of(site)
+        await until(lambda: source._problem)
+        assert "a message is over 4194304 bytes" in str(source._problem)
+
+
+async def test_a_refused_key_is_unauthorised_and_tried_again_slowly(tmp_path: Path) -> None:
+    async with wamp_site(tmp_path, {"wamp_url": "WAMP", "api_key": "f00d" * 16}) as site:
+        page = await site.page()
+        assert page.value(c.POOL_PROBE.up) == 0
+        assert site.reason() == "unauthorised"
+        for _ in range(24):
+            await site.pass_time(300)
+            assert (await site.page()).value(c.POOL_PROBE.up) == 0
+            assert site.reason() == "unauthorised"
+        # Once in 450 to 900 seconds, whatever is asked for.
+        assert 8 <= site.host.connections <= 17
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("wrong_key", "unauthorised"),
+        ("unknown_account", "unauthorised"),
+        ("ip_not_allowed", "unauthorised"),
+        ("throttled", "throttled"),
+        ("html", "http_status"),
+        ("http_500", "http_status"),
+        ("dead", "connection"),
+        ("key_echoed", ""),
+        ("empty", "no_data"),
+    ],
+)
+async def test_each_failure_has_its_reason_and_is_no_zero(tmp_path: Path, fault: str, reason: str) -> None:
+    async with wamp_site(tmp_path) as site:
+        if fault == "empty":
+            await site.simulation.inject("prohashing", "pool_error")
+        await site.simulation.inject("prohashing", fault)
+        page = await site.page()
+        assert site.reason() == reason
+        if reason:
+            assert page.value(c.POOL_PROBE.up) == 0
+            assert c.MINING_POOL_USD.name not in figures(page)
+            assert c.MINING_POOL_BALANCE.name not in figures(page)
+
+
+async def test_without_the_accounts_figures_the_prices_are_read(tmp_path: Path) -> None:
+    async with wamp_site(tmp_path) as site:
+        await site.page()
+        await site.simulation.inject("prohashing", "pool_error")
+        await site.pass_time(140)
+        page = await site.page()
+        assert page.value(c.POOL_PROBE.up) == 1
+        assert dict(page.family(c.MINING_POOL_PART_UP)) == {("workers",): 0, ("balances",): 0}
+        assert c.MINING_POOL_BALANCE.name not in figures(page)
+        assert c.MINING_POOL_WORKER_HASHRATE.name not in figures(page)
+        assert page.value(c.MINING_POOL_USD, "scrypt", "", "pool") is not None
+
+
+async def test_a_worker_that_is_not_updated_any_more_is_offline(tmp_path: Path) -> None:
+    async with wamp_site(tmp_path) as site:
+        await site.page()
+        await site.simulation.inject("prohashing", "vanishing_worker")
+        site.simulation.account.inject("vanishing_worker")
+        await site.pass_time(140)
+        page = await site.page()
+        assert page.value(c.MINING_POOL_WORKER_ONLINE, "l9-1") == 0
+        assert page.value(c.MINING_POOL_WORKER_HASHRATE, "l9-1", "now") is None
+        assert page.value(c.MINING_POOL_WORKERS, "offline") == 1
+        await site.simulation.repair("prohashing")
+        site.simulation.account.repair()
+        await site.pass_time(140)
+        page = await site.page()
+        assert page.value(c.MINING_POOL_WORKER_ONLINE, "l9-1") == 1
+
+
+async def test_of_relay_and_wamp_the_fresher_counts(tmp_path: Path) -> None:
+    async with wamp_site(
+        tmp_path, {"name": "both", "base_url": "RELAY", "wamp_url": "WAMP", "api_key": "KEY"}
+    ) as site:
+        usd = c.MINING_POOL_USD
+        await site.page("both")
+        assert ("GET", "/profitability") in site.host.requests, "nothing is heard at once"
+        source = site.fleet.pools["both"].reader._read.__self__  # type: ignore[attr-defined]
+        await until(lambda: source._wamp._joined)
+        asked = len(site.host.requests)
+        await site.pass_time(60)
+        page = await site.page("both")
+        assert len(site.host.requests) == asked, "while the one is fresh the other is not asked"
+        assert page.value(c.MINING_POOL_BALANCE, "LTC", "confirmed") is not None
+        assert page.value(c.MINING_POOL_PART_UP, "wamp") == 1
+        # The connection is there and tells old figures: the relay's are newer.
+        await site.simulation.inject("prohashing", "silent")
+        site.host.called = lambda *_: {"1": {"usd": 1.0, "data_timestamp": 1.0}}  # type: ignore[method-assign]
+        await site.pass_time(140)
+        page = await site.page("both")
+        figure = site.host.relay.profitability()["1"]
+        assert page.value(usd, "scrypt", "", "pool") == figure["usd"] / 1e6 / 86_400
+        # Neither is there.
+        await site.simulation.inject("prohashing", "dead")
+        await site.pass_time(240)
+        assert (await site.page("both")).value(c.POOL_PROBE.up) == 0
+        assert site.reason("both") == "connection"
+
+
+async def test_a_key_the_pool_refuses_leaves_the_relay(tmp_path: Path) -> None:
+    async with wamp_site(
+        tmp_path, {"name": "both", "base_url": "RELAY", "wamp_url": "WAMP", "api_key": "KEY"}
+    ) as site:
+        await site.simulation.inject("prohashing", "wrong_key")
+        await site.page("both")
+        source = site.fleet.pools["both"].reader._read.__self__  # type: ignore[attr-defined]
+        await until(lambda: source._wamp._problem)
+        page = await site.page("both")
+        assert page.value(c.POOL_PROBE.up) == 1
+        assert page.value(c.MINING_POOL_PART_UP, "wamp") == 0
+        assert page.value(c.MINING_POOL_PART_UP, "relay") == 1
+
+
+async def test_a_spent_budget_ends_what_is_sent(tmp_path: Path) -> None:
+    async with wamp_site(
+        tmp_path, {"wamp_url": "WAMP", "api_key": "KEY", "rate_limit_requests_per_hour": 20}
+    ) as site:
+        await site.page()
+        for _ in range(12):
+            await site.pass_time(300)
+        budget = site.fleet.budgets["prohashing", "prohashing"]
+        assert budget.spent <= 30
+        counted = len(site.host.calls) + sum(path == "/ws" for _, path in site.host.requests)
+        assert counted <= budget.spent
+        await site.simulation.repair("prohashing")
+
+
+async def test_a_reload_without_it_ends_the_connection(tmp_path: Path) -> None:
+    async with wamp_site(tmp_path, LISTENER) as site:
+        await site.page("live")
+        before = asyncio.all_tasks()
+        text = site.path.read_text()
+        # The same account again keeps its connection.
+        site.fleet = Fleet(
+            load(site.path, {}),
+            site.fleet._outgoing,
+            {},
+            site.fleet,
+            clock=site.time,
+            wall_clock=site.time.wall,
+        )
+        await site.page("live")
+        assert site.host.connections == 1
+        source = source_of(site, "live")
+        site.path.write_text(
+            text.replace("wamp_url", "base_url").replace("ws://", "http://").replace("/ws", "")
+        )
+        site.fleet = Fleet(
+            load(site.path, {}),
+            site.fleet._outgoing,
+            {},
+            site.fleet,
+            clock=site.time,
+            wall_clock=site.time.wall,
+        )
+        await until(lambda: not site.host.sessions)
+        assert source._task is not None
+        await until(source._task.done)
+        assert asyncio.all_tasks() <= before
+        client = site.fleet.pools["live"].reader.open_client(site.time() + 5)
+        with pytest.raises(ProbeError):
+            await source.read(client)
+        assert site.host.connections == 1, "what is closed stays closed"
+
+
+async def test_the_end_of_the_server_ends_the_connection(tmp_path: Path) -> None:
+    async with wamp_site(tmp_path) as site:
+        runtime = Runtime(site.path, load(site.path, {}), site.fleet._outgoing, {})
+        server = TestServer(create_app(runtime))
+        await server.start_server()
+        async with TestClient(server) as client, client.get("/probe?target=prohashing") as response:
+            assert "mining_pool_up 1" in await response.text()
+            assert len(site.host.sessions) == 1
+        await until(lambda: not site.host.sessions)
+
+
+async def test_no_redirect_is_followed(tmp_path: Path) -> None:
+    async with wamp_site(tmp_path) as real:
+
+        async def redirect(_: web.Request) -> web.Response:
+            raise web.HTTPFound(real.host.wamp_url)
+
+        app = web.Application()
+        app.router.add_get("/ws", redirect)
+        async with TestServer(app) as server:
+            (tmp_path / "two").mkdir()
+            url = f"ws://127.0.0.1:{server.port}/ws"
+            async with wamp_site(tmp_path / "two", {"wamp_url": url}) as site:
+                assert (await site.page()).value(c.POOL_PROBE.up) == 0
+                assert site.reason() == "http_status"
+        assert real.host.connections == 0
+
+
+async def test_the_address_is_resolved_checked_and_pinned(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def lookup(host: str) -> list[str]:
+        asked.append(host)
+        # Nothing listens at the first one.
+        return ["127.66.66.66", "127.0.0.1"] if host == "pool.example" else []
+
+    async with wamp_site(tmp_path) as other:
+        port = other.host.port
+        (tmp_path / "two").mkdir()
+        async with wamp_site(
+            tmp_path / "two",
+            {"name": "named", "wamp_url": f"ws://pool.example:{port}/ws"},
+            {"name": "nowhere", "wamp_url": f"ws://nowhere.example:{port}/ws"},
+            lookup=lookup,
+        ) as site:
+            assert (await site.page("named")).value(c.POOL_PROBE.up) == 1
+            assert (await site.page("nowhere")).value(c.POOL_PROBE.up) == 0
+            assert site.reason("nowhere") == "connection"
+            assert set(asked) == {"pool.example", "nowhere.example"}
+            await until(lambda: other.host.sessions)
+            site.fleet.close()
+            await until(lambda: not other.host.sessions)
+
+
+async def test_an_address_outside_the_policy_is_not_connected_to(outgoing: Outgoing) -> None:
+    with pytest.raises(ProbeError) as caught:
+        await outgoing.connect(Policy(()), Endpoint.parse("127.0.0.1:9"), asyncio.Protocol, 5)
+    assert caught.value.reason is Reason.REFUSED
+
+
+async def test_a_certificate_nobody_signed_is_refused(tmp_path: Path, certificate: Path) -> None:
+    import ssl
+
+    heard: list[bytes] = []
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.read(100))
+        writer.close()
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, certificate.with_name("key.pem"))
+    server = await asyncio.start_server(listen, "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    async with wamp_site(tmp_path, {"wamp_url": f"wss://127.0.0.1:{port}/ws", "api_key": "KEY"}) as site:
+        page = await site.page()
+        assert page.value(c.POOL_PROBE.up) == 0
+        assert site.reason() == "connection"
+        look = site.fleet.pools["prohashing"].reader.last
+        assert look is not None
+        assert "certificate" in str(look.error)
+    server.close()
+    await server.wait_closed()
+    assert heard in ([], [b""])
+
+
+@pytest.fixture
+async def everything_logged() -> AsyncIterator[list[str]]:
+    """All that any logger of the process says, at any level, as text with its traceback."""
+    lines: list[str] = []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(self.format(record))
+
+    handler, root = Handler(), logging.getLogger()
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    with structlog.testing.capture_logs() as events:
+        yield lines
+        lines.extend(map(repr, events))
+    root.removeHandler(handler)
+    root.setLevel(before)
+
+
+@pytest.mark.parametrize(
+    "fault", ["", "wrong_key", "unknown_account", "key_echoed", "pool_error", "throttled", "html", "hostile"]
+)
+async def test_the_key_is_nowhere(tmp_path: Path, everything_logged: list[str], fault: str) -> None:
+    async with wamp_site(tmp_path) as site:
+        key = site.simulation.account.key = "c0ffee" * 10 + "beef"
+        site.path.write_text(site.path.read_text().replace("simulated-key", key))
+        runtime = Runtime(
+            site.path,
+            load(site.path, {}),
+            site.fleet._outgoing,
+            {},
+            clock=site.time,
+            wall_clock=site.time.wall,
+        )
+        server = TestServer(create_app(runtime))
+        await server.start_server()
+        shown: list[str] = []
+        if fault == "key_echoed":
+            await site.simulation.inject("prohashing", "pool_error")
+        if fault and fault != "hostile":
+            await site.simulation.inject("prohashing", fault)
+        async with TestClient(server) as client:
+            for path in (
+                *(
+                    "/probe?target=prohashing",
+                    "/probe?target=prohashing&debug=true",
+                    "/fleet",
+                    "/",
+                    "/config",
+                ),
+                *("/metrics", "/sd/pools"),
+            ):
+                async with client.get(path) as response:
+                    shown.append(await response.text() + str(response.headers))
+            if fault == "hostile":
+                for session in list(site.host.sessions):
+                    await session.publish("profitability_updates", {key: {key: 1}}, {"1": {key: key}})
+                    await session.send(8, 48, 1, {}, f"pool.error.{key}", [f"wrong {key}"])
+                await until(lambda: not site.host.sessions)
+                async with client.get("/probe?target=prohashing&debug=true") as response:
+                    shown.append(await response.text())
+            target = runtime.fleet.pools["prohashing"]
+            try:
+                await target.reader._read(target.reader.open_client(site.time() + 5))
+            except ProbeError as error:
+                shown += ["".join(traceback.format_exception(error)), repr(error)]
+        assert runtime.fleet.pools
+        await until(lambda: not site.host.sessions)
+        await site.pass_time(5)
+    assert key not in "".join(shown)
+    assert key not in "".join(everything_logged)
+
+
+async def test_it_is_not_waited_for_longer_than_the_scrape(tmp_path: Path) -> None:
+    time = VirtualTime()
+
+    async def never(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    source = Wamp(
+        Endpoint.parse("127.0.0.1:9"),
+        None,
+        Context(clock=time, sleep=time.sleep, connect=never),
+        algorithm="scrypt",
+        offline_after_seconds=60,
+    )
+    async with Outgoing.open_session() as session:
+        outgoing = Outgoing(session, clock=time)
+        from exporter.http import Client
+
+        client = Client(outgoing, source.endpoint, Policy(None), time() + 0.05)
+        with pytest.raises(ProbeError) as caught:
+            await source.read(client)
+    assert caught.value.reason is Reason.TIMEOUT
+    assert [step.path for step in client.steps] == ["connect"]
+    source.close()
+    assert source._task is not None
+    await until(source._task.done)
