@@ -1,4 +1,4 @@
-.PHONY: demo test compose-test lint docs dashboards bench mutants clean
+.PHONY: demo test compose-test lint docs dashboards bench mutants alert-quality clean
 
 demo: ## a simulated fleet watched by the whole stack, on loopback
 	@scripts/bootstrap demo
@@ -35,6 +35,10 @@ bench: ## what a probe, hostile answers and five thousand miners cost
 mutants: ## are the tests worth it? MODULE=exporter/units.py for one file or folder; docs/mutants.md
 	@scripts/bootstrap mutants
 	@.venv/bin/python scripts/mutants.py $(MODULE)
+
+alert-quality: ## two months of a fleet through the alert rules, and docs/alert-quality.md of what they found
+	@scripts/bootstrap test
+	@.venv/bin/python -m scripts.quality
 
 clean:
 	rm -rf .venv build mutants *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

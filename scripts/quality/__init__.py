@@ -1,0 +1,1 @@
+"""How good the shipped alerts are: fleet-months of simulated miners, through the rules in minutes."""

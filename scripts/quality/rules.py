@@ -1,0 +1,280 @@
+"""The shipped rules: what they read, in which order they must be computed, and when their alerts fire."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import promql_parser
+import yaml
+from numpy.typing import NDArray
+
+from scripts.quality.store import Grid, Labels, Series, Store
+
+_DURATION = re.compile(r"(\d+)(ms|[smhdwy])")
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
+# Rounds after which a rule that reads its own results must have settled.
+_MOST_ROUNDS = 40
+
+
+class RuleError(Exception):
+    """Rules that cannot be replayed; the text says which, and why."""
+
+
+def seconds(duration: object) -> float:
+    """A duration as Prometheus writes it.
+
+    Raises:
+        ValueError: it is none.
+    """
+    text = str(duration)
+    if text == "0":
+        return 0.0
+    if not re.fullmatch(f"({_DURATION.pattern})+", text):
+        raise ValueError(f"expected a duration such as 1d12h, found {text!r}")
+    return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
+
+
+class Selector(NamedTuple):
+    """What an expression reads: a metric and the matchers on its labels."""
+
+    name: str
+    matchers: tuple[tuple[str, str, str], ...]
+
+    def takes(self, labels: Labels) -> bool:
+        """Whether a series is selected."""
+        return self.name == labels["__name__"] and all(
+            _matches(operator, value, labels.get(label, "")) for label, operator, value in self.matchers
+        )
+
+
+def _matches(operator: str, value: str, found: str) -> bool:
+    if operator in ("=", "!="):
+        return (found == value) is (operator == "=")
+    return bool(re.fullmatch(value, found)) is (operator == "=~")
+
+
+_OPERATORS = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
+
+
+def selectors(expression: str) -> list[Selector]:
+    """Every selector of an expression."""
+    found: list[Selector] = []
+
+    def note(node: promql_parser.Expr) -> None:
+        if isinstance(node, promql_parser.VectorSelector):
+            name, matchers = node.name, []
+            for one in node.matchers.matchers:
+                if one.name == "__name__":
+                    name = one.value
+                else:
+                    matchers.append((one.name, _OPERATORS[str(one.op).rpartition(".")[2]], one.value))
+            if not name:
+                raise RuleError(f"a selector without a name of a metric: {node}")
+            found.append(Selector(name, tuple(matchers)))
+
+    promql_parser.walk(promql_parser.parse(expression), note)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A recording rule, with *record*, or an alert; times in seconds."""
+
+    name: str
+    expr: str
+    record: bool
+    labels: Labels
+    hold: float = 0.0
+    keep: float = 0.0
+    reads: tuple[Selector, ...] = field(default=(), compare=False)
+
+
+def load(files: Iterable[Path]) -> list[Rule]:
+    """The rules of *files* in an order in which each comes after those it reads.
+
+    Recording rules that no alert reads, however indirectly, are left out.
+
+    Raises:
+        RuleError: two rules read each other.
+    """
+    rules = [
+        Rule(
+            str(item.get("record") or item["alert"]),
+            str(item["expr"]),
+            "record" in item,
+            {name: str(value) for name, value in item.get("labels", {}).items()},
+            seconds(item.get("for", "0")),
+            seconds(item.get("keep_firing_for", "0")),
+            tuple(selectors(str(item["expr"]))),
+        )
+        for file in files
+        for group in yaml.safe_load(file.read_text("utf-8"))["groups"]
+        for item in group["rules"]
+    ]
+    recorded = {rule.name for rule in rules if rule.record}
+    reads: dict[str, set[str]] = {}
+    for rule in rules:
+        if rule.record:
+            reads.setdefault(rule.name, set()).update(
+                one.name for one in rule.reads if one.name in recorded and one.name != rule.name
+            )
+    try:
+        order = {name: place for place, name in enumerate(TopologicalSorter(reads).static_order())}
+    except CycleError as error:
+        raise RuleError(f"these rules read each other: {', '.join(error.args[1])}") from None
+    wanted: set[str] = set()
+    unseen = {one.name for rule in rules if not rule.record for one in rule.reads} & recorded
+    while unseen:
+        wanted |= unseen
+        unseen = set().union(*(reads[name] for name in unseen)) - wanted
+    kept = [rule for rule in rules if rule.record and rule.name in wanted]
+    return [
+        *sorted(kept, key=lambda rule: order[rule.name]),
+        *(rule for rule in rules if not rule.record),
+    ]
+
+
+def raw(rules: Sequence[Rule]) -> list[Selector]:
+    """What the rules read that no rule makes."""
+    made = {rule.name for rule in rules if rule.record} | {"ALERTS", "ALERTS_FOR_STATE"}
+    return sorted({one for rule in rules for one in rule.reads if one.name not in made})
+
+
+class Firing(NamedTuple):
+    """An alert that fired from the time numbered *first* to before *last*."""
+
+    alert: str
+    labels: Labels
+    first: int
+    last: int
+
+
+class Replay:
+    """The rules over a store's series, part by part of a grid, as Prometheus would have evaluated them.
+
+    A rule that reads its own earlier results is computed again and again, each time reading what it is
+    thought to have been, until it comes out as it was thought: since it reads of itself only what was
+    before, that is what evaluating it step by step comes to.
+    """
+
+    def __init__(self, rules: Sequence[Rule], store: Store, grid: Grid) -> None:
+        self._rules = rules
+        self._store = store
+        self._grid = grid
+        self._rounds = 0
+        self._before: dict[str, tuple[Grid, list[Series]]] = {}
+        # Of each alert and set of labels, whether its expression held, at every time.
+        self._held: list[dict[tuple[tuple[str, str], ...], NDArray[np.bool_]]] = [{} for _ in rules]
+
+    def run(self, part_count: int, tell: Callable[[str], None] = lambda _text: None) -> list[Firing]:
+        """Evaluate everything, *part_count* times at once; which alerts fired when."""
+        for first in range(0, self._grid.size, part_count):
+            part = self._grid.part(first, part_count)
+            for number, rule in enumerate(self._rules):
+                if rule.record:
+                    self._record(rule, part)
+                else:
+                    self._alert(number, rule, first, part)
+            tell(f"rules replayed to {100 * (first + part.size) // self._grid.size} %")
+        return [
+            firing
+            for number, rule in enumerate(self._rules)
+            for labels, held in self._held[number].items()
+            for firing in self._firings(rule, dict(labels), held)
+        ]
+
+    def _record(self, rule: Rule, part: Grid) -> None:
+        if any(one.name == rule.name for one in rule.reads):
+            results = self._settled(rule, part)
+            self._before[rule.name] = (part, results)
+        else:
+            results = self._results(rule, rule.expr, part)
+        self._store.write(results, part)
+        self._store.flush()
+
+    def _results(self, rule: Rule, expr: str, part: Grid) -> list[Series]:
+        return [
+            Series({**one.labels, **rule.labels, "__name__": rule.name}, one.values)
+            for one in self._store.query(expr, part)
+        ]
+
+    def _settled(self, rule: Rule, part: Grid) -> list[Series]:
+        own = re.compile(rf"(?<![\w:]){re.escape(rule.name)}(?![\w:])")
+        results: list[Series] = []
+        for _ in range(_MOST_ROUNDS):
+            self._rounds += 1
+            name = f"{rule.name}:round{self._rounds}"
+            # A millisecond late: a rule sees of itself what was before, and not what it is about to write.
+            for grid, known in (
+                *([self._before[rule.name]] if rule.name in self._before else []),
+                (part, results),
+            ):
+                self._store.write(
+                    (Series({**one.labels, "__name__": name}, one.values) for one in known), grid, shift_ms=1
+                )
+            self._store.flush()
+            again = self._results(rule, own.sub(name, rule.expr), part)
+            if _same(results, again):
+                return again
+            results = _held_on(again, results)
+        raise RuleError(f"{rule.name} reads itself and did not settle in {_MOST_ROUNDS} rounds")
+
+    def _alert(self, number: int, rule: Rule, first: int, part: Grid) -> None:
+        for one in self._store.query(rule.expr, part):
+            labels = {**one.labels, **rule.labels}
+            labels.pop("__name__", None)
+            # A label may be a template; which alert it is does not hang on that.
+            key = tuple(sorted(labels.items()))
+            held = self._held[number].setdefault(key, np.zeros(self._grid.size, dtype=np.bool_))
+            held[first : first + part.size] |= ~np.isnan(one.values)
+
+    def _firings(self, rule: Rule, labels: Labels, held: NDArray[np.bool_]) -> list[Firing]:
+        """When Prometheus would have called the alert firing, of when its expression held.
+
+        It fires when it has held for as long as ``for``, and until it has not held for ``keep_firing_for``.
+        """
+        edges = np.flatnonzero(np.diff(held.astype(np.int8), prepend=0, append=0))
+        firings: list[Firing] = []
+        for begin, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+            if firings and begin <= firings[-1].last:
+                # Kept firing: it never went out.
+                firings[-1] = firings[-1]._replace(last=end + self._steps(rule.keep))
+                continue
+            first = begin + self._steps(rule.hold)
+            if first < end:
+                firings.append(Firing(rule.name, labels, first, end + self._steps(rule.keep)))
+        return [one._replace(last=min(one.last, self._grid.size)) for one in firings]
+
+    def _steps(self, duration: float) -> int:
+        return int(-(-duration // self._grid.step))
+
+
+def _held_on(results: Sequence[Series], thought: Sequence[Series]) -> list[Series]:
+    """A better thought: where a result is what was thought of the time before, it is held from there on."""
+    before = {tuple(sorted(series.labels.items())): series.values for series in thought}
+    better = []
+    for one in results:
+        values = before.get(tuple(sorted(one.labels.items())))
+        if values is not None:
+            held = np.concatenate([[False], one.values[1:] == values[:-1]])
+            since = np.maximum.accumulate(np.where(held, 0, np.arange(len(held))))
+            one = Series(one.labels, one.values[since])
+        better.append(one)
+    return better
+
+
+def _same(one: Sequence[Series], other: Sequence[Series]) -> bool:
+    if len(one) != len(other):
+        return False
+    values = {tuple(sorted(series.labels.items())): series.values for series in one}
+    return all(
+        (key := tuple(sorted(series.labels.items()))) in values
+        and np.array_equal(values[key], series.values, equal_nan=True)
+        for series in other
+    )
