@@ -1,4 +1,4 @@
-.PHONY: demo test compose-test lint docs dashboards bench mutants alert-quality clean
+.PHONY: demo test compose-test lint docs dashboards bench mutants alert-quality rule-mutants clean
 
 demo: ## a simulated fleet watched by the whole stack, on loopback
 	@scripts/bootstrap demo
@@ -39,6 +39,10 @@ mutants: ## are the tests worth it? MODULE=exporter/units.py for one file or fol
 alert-quality: ## two months of a fleet through the alert rules, and docs/alert-quality.md of what they found
 	@scripts/bootstrap test
 	@.venv/bin/python -m scripts.quality
+
+rule-mutants: ## every rule changed a little, one thing at a time: does a test notice? RULE=NAME for one
+	@scripts/bootstrap test
+	@.venv/bin/python scripts/rule_mutants.py $(RULE)
 
 clean:
 	rm -rf .venv build mutants *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

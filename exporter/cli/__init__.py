@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 
 from exporter import __version__
-from exporter.cli import check, demo, diagnose, discover, probe, serve, worker
+from exporter.cli import check, demo, diagnose, discover, probe, serve, test_alert, worker
 from exporter.config.load import ConfigError
 
-_COMMANDS = (serve, check, probe, diagnose, discover, worker, demo)
+_COMMANDS = (serve, check, probe, diagnose, discover, worker, test_alert, demo)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -199,10 +199,15 @@ class Replay:
         self._store.flush()
 
     def _results(self, rule: Rule, expr: str, part: Grid) -> list[Series]:
-        return [
-            Series({**one.labels, **rule.labels, "__name__": rule.name}, one.values)
-            for one in self._store.query(expr, part)
-        ]
+        merged: dict[tuple[tuple[str, str], ...], Series] = {}
+        for one in self._store.query(expr, part):
+            labels = {**one.labels, **rule.labels, "__name__": rule.name}
+            key = tuple(sorted(labels.items()))
+            # What differs in its name only, of a held value and a new one, is one series of the rule.
+            before = merged.get(key)
+            values = one.values if before is None else np.fmax(before.values, one.values)
+            merged[key] = Series(labels, values)
+        return list(merged.values())
 
     def _settled(self, rule: Rule, part: Grid) -> list[Series]:
         own = re.compile(rf"(?<![\w:]){re.escape(rule.name)}(?![\w:])")

@@ -1,0 +1,489 @@
+"""Change every rule a little, one thing at a time, and see whether promtool's tests notice.
+
+    scripts/rule_mutants.py [RULE ...]
+
+What is changed: thresholds, comparisons, labels, ``for``, ``keep_firing_for``, windows, offsets and joins.
+A mutant that no test notices is explained in ``scripts/rule-mutants.yaml``, or makes the exit status 1.
+Answers are kept in ``build/``, so that a second run asks only what has changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import promql_parser as p
+import yaml
+
+ROOT = Path(__file__).parents[1]
+EXPLAINED = Path(__file__).with_name("rule-mutants.yaml")
+CACHE = ROOT / "build/rule-mutants.json"
+_COMPARISONS = {
+    ">": (">=", "<"),
+    ">=": (">", "<="),
+    "<": ("<=", ">"),
+    "<=": ("<", ">="),
+    "==": ("!=",),
+    "!=": ("==",),
+}
+_ARITHMETIC = {"+": ("-",), "-": ("+",), "*": ("/",), "/": ("*",)}
+_SETS = {"and": ("unless",), "unless": ("and",)}
+_FUNCTIONS = {
+    "max_over_time": "min_over_time",
+    "min_over_time": "max_over_time",
+    "clamp_min": "clamp_max",
+    "clamp_max": "clamp_min",
+}
+_PRECEDENCE_FREE = (
+    p.NumberLiteral,
+    p.StringLiteral,
+    p.VectorSelector,
+    p.MatrixSelector,
+    p.Call,
+    p.AggregateExpr,
+)
+
+
+class Variant(NamedTuple):
+    """An expression with one thing changed, and what that is."""
+
+    what: str
+    text: str
+
+
+class Printed(NamedTuple):
+    """An expression as text, and all its variants."""
+
+    text: str
+    variants: list[Variant]
+
+
+def printed(node: Any) -> Printed:
+    """The text of a parsed expression, and of everything one change makes of it."""
+    if isinstance(node, p.ParenExpr):
+        return _around("({})", node.expr)
+    if isinstance(node, p.UnaryExpr):
+        return _around("-{}", node.expr)
+    if isinstance(node, p.NumberLiteral):
+        text = f"{node.val:.15g}"
+        changed = ("1",) if node.val == 0 else (f"{node.val * 1.2:.15g}", f"{node.val * 0.8:.15g}")
+        return Printed(text, [Variant(f"{text} -> {new}", new) for new in changed])
+    if isinstance(node, p.StringLiteral):
+        return Printed(json.dumps(node.val), [])
+    if isinstance(node, p.VectorSelector):
+        return _selector(node, "")
+    if isinstance(node, p.MatrixSelector):
+        return _windowed(node)
+    if isinstance(node, p.SubqueryExpr):
+        return _subquery(node)
+    if isinstance(node, p.Call):
+        return _call(node)
+    if isinstance(node, p.AggregateExpr):
+        return _aggregate(node)
+    if isinstance(node, p.BinaryExpr):
+        return _binary(node)
+    raise TypeError(f"expected an expression, found {node!r}")
+
+
+def _around(form: str, node: Any) -> Printed:
+    inner = printed(node)
+    return Printed(
+        form.format(inner.text), [Variant(one.what, form.format(one.text)) for one in inner.variants]
+    )
+
+
+def _put(parts: Sequence[Printed], form: str) -> Printed:
+    """Expressions in one; a variant of any of them is one of the whole."""
+    texts = [part.text for part in parts]
+    variants = [
+        Variant(one.what, form.format(*texts[:place], one.text, *texts[place + 1 :]))
+        for place, part in enumerate(parts)
+        for one in part.variants
+    ]
+    return Printed(form.format(*texts), variants)
+
+
+def _duration(length: timedelta | None) -> str:
+    return p.display_duration(length or timedelta(0)) or "0s"
+
+
+def _matcher(matcher: Any) -> str:
+    operator = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}[str(matcher.op).rpartition(".")[2]]
+    return f"{matcher.name}{operator}{json.dumps(matcher.value, ensure_ascii=False)}"
+
+
+def _selector(node: Any, window: str) -> Printed:
+    name = node.name or ""
+    matchers = [_matcher(one) for one in node.matchers.matchers]
+
+    def written(given: Sequence[str], offset: timedelta | None) -> str:
+        braces = f"{{{','.join(given)}}}" if given else ""
+        return f"{name}{braces}{window}" + (f" offset {_duration(offset)}" if offset else "")
+
+    variants = []
+    for place, text in enumerate(matchers):
+        rest = [*matchers[:place], *matchers[place + 1 :]]
+        where = f"{name}{{{text}}}"
+        if name or rest:
+            variants.append(Variant(f"{where} without it", written(rest, node.offset)))
+        flipped = re.sub(
+            r'(=~|!~|!=|=)(?=")',
+            lambda m: {"=": "!=", "!=": "=", "=~": "!~", "!~": "=~"}[m[1]],
+            text,
+            count=1,
+        )
+        variants.append(Variant(f"{where} -> {flipped}", written([*rest, flipped], node.offset)))
+        options = node.matchers.matchers[place].value.split("|")
+        if "~" in text and len(options) > 1 and "(" not in text:
+            for option in options:
+                fewer = text.replace(
+                    json.dumps("|".join(options)), json.dumps("|".join(o for o in options if o != option))
+                )
+                variants.append(Variant(f"{where} without {option}", written([*rest, fewer], node.offset)))
+    if node.offset:
+        variants.append(Variant(f"{name} without offset", written(matchers, None)))
+        variants.append(
+            Variant(f"{name} offset {_duration(2 * node.offset)}", written(matchers, 2 * node.offset))
+        )
+    return Printed(written(matchers, node.offset), variants)
+
+
+def _windowed(node: Any) -> Printed:
+    inner = _selector(node.vector_selector, f"[{_duration(node.range)}]")
+    variants = list(inner.variants)
+    for changed in (2 * node.range, node.range / 2):
+        other = _selector(node.vector_selector, f"[{_duration(changed)}]")
+        variants.append(
+            Variant(
+                f"{node.vector_selector.name}[{_duration(node.range)}] -> [{_duration(changed)}]", other.text
+            )
+        )
+    return Printed(inner.text, variants)
+
+
+def _subquery(node: Any) -> Printed:
+    step = _duration(node.step) if node.step else ""
+    offset = f" offset {_duration(node.offset)}" if node.offset else ""
+    found = _around(f"{{}}[{_duration(node.range)}:{step}]{offset}", node.expr)
+    for changed in (2 * node.range, node.range / 2):
+        text = _around(f"{{}}[{_duration(changed)}:{step}]{offset}", node.expr).text
+        found.variants.append(Variant(f"[{_duration(node.range)}:] -> [{_duration(changed)}:]", text))
+    return found
+
+
+def _call(node: Any) -> Printed:
+    arguments = [printed(one) for one in node.args]
+    form = "({})".format(", ".join(["{}"] * len(arguments)))
+    found = _put(arguments, node.func.name + form)
+    other = _FUNCTIONS.get(node.func.name)
+    if other:
+        found.variants.append(Variant(f"{node.func.name} -> {other}", _put(arguments, other + form).text))
+    return found
+
+
+def _aggregate(node: Any) -> Printed:
+    operator = str(node.op)
+    modifier = node.modifier
+    arguments = [printed(one) for one in ([node.param] if node.param is not None else []) + [node.expr]]
+    inside = "({})".format(", ".join(["{}"] * len(arguments)))
+
+    def head(labels: Sequence[str]) -> str:
+        if modifier is None:
+            return operator
+        kind = "by" if str(modifier.type).endswith("By") else "without"
+        return f"{operator} {kind} ({', '.join(labels)}) "
+
+    labels = list(modifier.labels) if modifier else []
+    found = _put(arguments, head(labels) + inside)
+    for label in labels:
+        fewer = [one for one in labels if one != label]
+        found.variants.append(
+            Variant(f"{head(labels).strip()} without {label}", _put(arguments, head(fewer) + inside).text)
+        )
+    return found
+
+
+def _binary(node: Any) -> Printed:
+    operator = str(node.op)
+    modifier = node.modifier
+    matching = modifier.matching if modifier else None
+    sides = [printed(node.lhs), printed(node.rhs)]
+    sides = [
+        side if isinstance(one, (*_PRECEDENCE_FREE, p.ParenExpr)) else _put([side], "({})")
+        for side, one in zip(sides, (node.lhs, node.rhs), strict=True)
+    ]
+
+    def joined(sign: str, labels: Sequence[str] | None, *, with_bool: bool = True) -> str:
+        text = f" {sign}"
+        if modifier and modifier.return_bool and with_bool:
+            text += " bool"
+        if matching is not None and labels is not None:
+            kind = "on" if str(matching.type).endswith("Include") else "ignoring"
+            text += f" {kind} ({', '.join(labels)})"
+        card = str(modifier.card) if modifier else ""
+        side = "left" if "ManyToOne" in card else "right" if "OneToMany" in card else ""
+        if side:
+            text += f" group_{side} ({', '.join(modifier.group_labels or [])})"
+        return "{}" + text + " {}"
+
+    labels = None if matching is None else list(matching.labels)
+    found = _put(sides, joined(operator, labels))
+    left, right = (side.text for side in sides)
+    about = f"{_short(left)} {operator} {_short(right)}"
+    for sign in (*_COMPARISONS.get(operator, ()), *_ARITHMETIC.get(operator, ()), *_SETS.get(operator, ())):
+        found.variants.append(
+            Variant(f"{about}: {operator} -> {sign}", joined(sign, labels).format(left, right))
+        )
+    if operator in ("or", "and", "unless"):
+        found.variants.append(Variant(f"{about}: left side alone", left))
+    if operator == "or":
+        found.variants.append(Variant(f"{about}: right side alone", right))
+    if modifier and modifier.return_bool:
+        found.variants.append(
+            Variant(f"{about}: without bool", joined(operator, labels, with_bool=False).format(left, right))
+        )
+    for label in labels or []:
+        fewer = [one for one in labels or [] if one != label]
+        found.variants.append(
+            Variant(f"{about}: join without {label}", joined(operator, fewer).format(left, right))
+        )
+    return found
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 48 else f"{text[:30]}…{text[-16:]}"
+
+
+class Mutant(NamedTuple):
+    """A rule with one thing changed."""
+
+    rule: str
+    title: str
+    what: str
+    changed: dict[str, Any]
+    place: tuple[str, int, int]
+
+
+def mutants(files: Mapping[str, Any]) -> Iterator[Mutant]:
+    """Every mutant of the rules of *files*, which are parsed and by their names."""
+    places = [
+        (rule, (file, number, position))
+        for file, content in files.items()
+        for number, group in enumerate(content["groups"])
+        for position, rule in enumerate(group["rules"])
+    ]
+    several = Counter(rule.get("record") or rule["alert"] for rule, _ in places)
+    for rule, place in places:
+        name = rule.get("record") or rule["alert"]
+        # Rules of one name are told apart by their severity.
+        title = f"{name} ({rule['labels']['severity']})" if several[name] > 1 else name
+        for what, changed in _of_rule(rule):
+            yield Mutant(name, title, what, changed, place)
+
+
+def _of_rule(rule: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    seen: Counter[str] = Counter()
+    base = printed(p.parse(str(rule["expr"])))
+    for what, text in base.variants:
+        seen[what] += 1
+        yield (what if seen[what] == 1 else f"{what} #{seen[what]}"), {**rule, "expr": text}
+    if "alert" in rule:
+        for key in ("for", "keep_firing_for"):
+            given = rule.get(key)
+            length = p.parse_duration(str(given)) if given else timedelta(0)
+            for changed in (timedelta(0), 2 * length) if length else (timedelta(minutes=5),):
+                new = _duration(changed)
+                yield f"{key}: {given or 0} -> {new}", {**rule, key: new}
+    for label, value in rule.get("labels", {}).items():
+        yield f"label {label}: {value} -> other", {**rule, "labels": {**rule["labels"], label: "other"}}
+
+
+class Suite:
+    """The rules and their promtool tests; a mutant is held against the tests that touch it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.files = {
+            path.name: yaml.safe_load(path.read_text("utf-8"))
+            for path in sorted((folder / "rules").glob("*.yml"))
+        }
+        self._cases = [
+            (file.get("evaluation_interval", "1m"), case)
+            for path in sorted((folder / "tests").glob("*.test.yml"))
+            for file in [yaml.safe_load(path.read_text("utf-8"))]
+            for case in file["tests"]
+        ]
+        rules = [
+            rule for content in self.files.values() for group in content["groups"] for rule in group["rules"]
+        ]
+        recorded = {rule["record"] for rule in rules if "record" in rule}
+        self._reads: dict[str, set[str]] = {}
+        for rule in rules:
+            # The texts of messages ask for series too, in the language of templates.
+            words = set(re.findall(r"[a-zA-Z_:][\w:]*", " ".join(rule.get("annotations", {}).values())))
+            self._reads.setdefault(rule.get("record") or rule["alert"], set()).update(
+                _names(str(rule["expr"])), words & recorded
+            )
+
+    def _closure(self, names: Iterable[str], edges: Mapping[str, set[str]]) -> set[str]:
+        seen: set[str] = set()
+        left = set(names)
+        while left:
+            seen |= left
+            left = {name for one in left for name in edges.get(one, ())} - seen
+        return seen
+
+    def tests_of(self, rule: str) -> list[tuple[str, dict[str, Any]]]:
+        """The parts of the test cases that look at a rule or at what reads it."""
+        readers: dict[str, set[str]] = {}
+        for name, read in self._reads.items():
+            for one in read:
+                readers.setdefault(one, set()).add(name)
+        touched = self._closure([rule], readers) & set(self._reads)
+        found = []
+        for interval, case in self._cases:
+            alerts = [one for one in case.get("alert_rule_test", []) if one["alertname"] in touched]
+            expressions = [
+                one
+                for one in case.get("promql_expr_test", [])
+                if _names(one["expr"]) & touched or _names(one["expr"]) & {"ALERTS"}
+            ]
+            if alerts or expressions:
+                found.append((interval, {**case, "alert_rule_test": alerts, "promql_expr_test": expressions}))
+        return found
+
+    def needed(self, cases: Sequence[tuple[str, dict[str, Any]]], rule: str) -> set[str]:
+        """The rules that test cases need."""
+        names = {rule}
+        for _, case in cases:
+            names |= {one["alertname"] for one in case["alert_rule_test"]}
+            for one in case["promql_expr_test"]:
+                names |= _names(one["expr"])
+                if "ALERTS" in _names(one["expr"]):
+                    return set(self._reads)
+        return self._closure(names, self._reads)
+
+    def question(self, mutant: Mutant | None, rule: str) -> tuple[dict[str, str], str] | None:
+        """Rule and test files to give to promtool, and their digest; ``None`` if nothing tests the rule."""
+        cases = self.tests_of(rule)
+        if not cases:
+            return None
+        needed = self.needed(cases, rule)
+        written: dict[str, str] = {}
+        for file, content in self.files.items():
+            groups = []
+            for number, group in enumerate(content["groups"]):
+                kept = [
+                    mutant.changed if mutant and mutant.place == (file, number, position) else one
+                    for position, one in enumerate(group["rules"])
+                    if (one.get("record") or one["alert"]) in needed
+                ]
+                if kept:
+                    groups.append({**group, "rules": kept})
+            if groups:
+                written[file] = yaml.safe_dump({"groups": groups}, sort_keys=False)
+        rule_files = list(written)
+        by_interval: dict[str, list[dict[str, Any]]] = {}
+        for interval, case in cases:
+            by_interval.setdefault(interval, []).append(case)
+        for place, (interval, chosen) in enumerate(by_interval.items()):
+            written[f"{place}.test.yml"] = yaml.safe_dump(
+                {"rule_files": rule_files, "evaluation_interval": interval, "tests": chosen}, sort_keys=False
+            )
+        digest = hashlib.sha256(json.dumps(written, sort_keys=True).encode()).hexdigest()
+        return written, digest
+
+
+def _names(expression: str) -> set[str]:
+    names: set[str] = set()
+
+    def note(node: Any) -> None:
+        if isinstance(node, p.VectorSelector):
+            names.update([node.name] if node.name else [])
+
+    p.walk(p.parse(expression), note)
+    return names
+
+
+def passes(written: Mapping[str, str]) -> bool:
+    """Whether promtool's tests pass on these files."""
+    with tempfile.TemporaryDirectory() as directory:
+        for name, text in written.items():
+            (Path(directory) / name).write_text(text, "utf-8")
+        tests = sorted(name for name in written if name.endswith(".test.yml"))
+        done = subprocess.run(
+            ["promtool", "test", "rules", *tests], cwd=directory, capture_output=True, check=False
+        )
+        return done.returncode == 0
+
+
+def main() -> int:
+    """The exit status: 1 if a mutant lives that is not explained, or an explanation explains nothing."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("rules", nargs="*", metavar="RULE", help="only the mutants of these rules")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many to try at once")
+    options = parser.parse_args()
+    suite = Suite(ROOT / "prometheus")
+    chosen = [one for one in mutants(suite.files) if not options.rules or one.rule in options.rules]
+    for rule in dict.fromkeys(one.rule for one in chosen):
+        asked = suite.question(None, rule)
+        if asked and not passes(asked[0]):
+            print(f"{rule}: its tests fail without any change", file=sys.stderr)
+            return 2
+    known: dict[str, bool] = json.loads(CACHE.read_text("utf-8")) if CACHE.exists() else {}
+    explained = {
+        (one["rule"], what): one["why"]
+        for one in yaml.safe_load(EXPLAINED.read_text("utf-8")) or []
+        for what in ([one["mutant"]] if isinstance(one["mutant"], str) else one["mutant"])
+    }
+
+    def lives(mutant: Mutant) -> bool:
+        asked = suite.question(mutant, mutant.rule)
+        if asked is None:
+            return True
+        written, digest = asked
+        if digest not in known:
+            known[digest] = passes(written)
+        return known[digest]
+
+    alive = []
+    CACHE.parent.mkdir(exist_ok=True)
+    try:
+        with ThreadPoolExecutor(options.jobs) as pool:
+            for count, (mutant, living) in enumerate(
+                zip(chosen, pool.map(lives, chosen), strict=True), start=1
+            ):
+                if living:
+                    alive.append(mutant)
+                if count % 100 == 0:
+                    print(f"{count} of {len(chosen)} tried, {len(alive)} alive", file=sys.stderr, flush=True)
+                    CACHE.write_text(json.dumps(known), "utf-8")
+    finally:
+        CACHE.write_text(json.dumps(known), "utf-8")
+    unexplained = [one for one in alive if (one.title, one.what) not in explained]
+    for one in unexplained:
+        print(f"ALIVE  {one.title}: {one.what}")
+    idle = set(explained) - {(one.title, one.what) for one in alive}
+    idle = {one for one in idle if not options.rules or one[0].partition(" ")[0] in options.rules}
+    for rule, what in sorted(idle):
+        print(f"IDLE   {EXPLAINED.name} explains what is caught or gone: {rule}: {what}")
+    print(
+        f"{len(chosen)} mutants: {len(chosen) - len(alive)} caught,"
+        f" {len(alive) - len(unexplained)} explained, {len(unexplained)} alive"
+    )
+    return int(bool(unexplained or idle))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
