@@ -94,6 +94,18 @@ class Rule:
     keep: float = 0.0
     reads: tuple[Selector, ...] = field(default=(), compare=False)
 
+    def makes(self, selector: Selector) -> bool:
+        """Whether a selector may take what this rule records, by the labels the rule sets itself."""
+        return (
+            self.record
+            and selector.name == self.name
+            and all(
+                _matches(operator, value, self.labels[label])
+                for label, operator, value in selector.matchers
+                if label in self.labels
+            )
+        )
+
 
 def load(files: Iterable[Path]) -> list[Rule]:
     """The rules of *files* in an order in which each comes after those it reads.
@@ -117,27 +129,27 @@ def load(files: Iterable[Path]) -> list[Rule]:
         for group in yaml.safe_load(file.read_text("utf-8"))["groups"]
         for item in group["rules"]
     ]
-    recorded = {rule.name for rule in rules if rule.record}
-    reads: dict[str, set[str]] = {}
-    for rule in rules:
-        if rule.record:
-            reads.setdefault(rule.name, set()).update(
-                one.name for one in rule.reads if one.name in recorded and one.name != rule.name
-            )
+    reads = {
+        number: {
+            other
+            for other, maker in enumerate(rules)
+            if maker is not rule and maker.record and any(maker.makes(one) for one in rule.reads)
+        }
+        for number, rule in enumerate(rules)
+    }
     try:
-        order = {name: place for place, name in enumerate(TopologicalSorter(reads).static_order())}
+        # In the order of the files, but for what is read before it would be there.
+        order = list(TopologicalSorter({n: sorted(reads[n]) for n in reads}).static_order())
     except CycleError as error:
-        raise RuleError(f"these rules read each other: {', '.join(error.args[1])}") from None
-    wanted: set[str] = set()
-    unseen = {one.name for rule in rules if not rule.record for one in rule.reads} & recorded
+        names = dict.fromkeys(rules[number].name for number in error.args[1])
+        raise RuleError(f"these rules read each other: {', '.join(names)}") from None
+    wanted: set[int] = set()
+    unseen = {number for number, rule in enumerate(rules) if not rule.record}
     while unseen:
         wanted |= unseen
-        unseen = set().union(*(reads[name] for name in unseen)) - wanted
-    kept = [rule for rule in rules if rule.record and rule.name in wanted]
-    return [
-        *sorted(kept, key=lambda rule: order[rule.name]),
-        *(rule for rule in rules if not rule.record),
-    ]
+        unseen = set().union(*(reads[number] for number in unseen)) - wanted
+    kept = [rules[number] for number in order if number in wanted]
+    return [*(rule for rule in kept if rule.record), *(rule for rule in rules if not rule.record)]
 
 
 def raw(rules: Sequence[Rule]) -> list[Selector]:
@@ -169,6 +181,8 @@ class Replay:
         self._grid = grid
         self._rounds = 0
         self._before: dict[str, tuple[Grid, list[Series]]] = {}
+        # What rules have recorded under each name in the part under way.
+        self._recorded: dict[str, list[Series]] = {}
         # Of each alert and set of labels, whether its expression held, at every time.
         self._held: list[dict[tuple[tuple[str, str], ...], NDArray[np.bool_]]] = [{} for _ in rules]
 
@@ -176,6 +190,7 @@ class Replay:
         """Evaluate everything, *part_count* times at once; which alerts fired when."""
         for first in range(0, self._grid.size, part_count):
             part = self._grid.part(first, part_count)
+            self._recorded.clear()
             for number, rule in enumerate(self._rules):
                 if rule.record:
                     self._record(rule, part)
@@ -190,11 +205,12 @@ class Replay:
         ]
 
     def _record(self, rule: Rule, part: Grid) -> None:
-        if any(one.name == rule.name for one in rule.reads):
+        if any(rule.makes(one) for one in rule.reads):
             results = self._settled(rule, part)
-            self._before[rule.name] = (part, results)
+            self._before[rule.expr] = (part, results)
         else:
             results = self._results(rule, rule.expr, part)
+        self._recorded.setdefault(rule.name, []).extend(results)
         self._store.write(results, part)
         self._store.flush()
 
@@ -217,12 +233,15 @@ class Replay:
             name = f"{rule.name}:round{self._rounds}"
             # A millisecond late: a rule sees of itself what was before, and not what it is about to write.
             for grid, known in (
-                *([self._before[rule.name]] if rule.name in self._before else []),
+                *([self._before[rule.expr]] if rule.expr in self._before else []),
                 (part, results),
             ):
                 self._store.write(
                     (Series({**one.labels, "__name__": name}, one.values) for one in known), grid, shift_ms=1
                 )
+            # Other rules record under the same name too.
+            others = self._recorded.get(rule.name, [])
+            self._store.write((Series({**one.labels, "__name__": name}, one.values) for one in others), part)
             self._store.flush()
             again = self._results(rule, own.sub(name, rule.expr), part)
             if _same(results, again):
