@@ -1,9 +1,9 @@
 """Find VNish miners in a network: who listens, and what he says he is; and Antminers with another firmware.
 
-Only addresses inside ``fleet.allowed_networks`` are touched, with a bounded number at once, by the same
-client and address policy as every probe. Who asks for HTTP Digest, as firmware 3.9 does, gets the maker's
-default password. A configured miner gets its own, since without one the firmware hides whom it mines for; no
-other is offered to anybody.
+Only addresses inside ``fleet.allowed_networks`` are touched, a bounded number at once and a second, by the
+same client and address policy as every probe. Who asks for HTTP Digest, as firmware 3.9 does, gets the
+maker's default password. A configured miner gets its own, since without one the firmware hides whom it mines
+for; no other is offered to anybody.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from exporter.vnish.verdict import Glance, Limits, Verdict, judge
 
 MOST_ADDRESSES = 65_536
 _LONGEST_NAME = 128
+# Most addresses of a network are nobody's, and each makes its switches ask everybody for it.
+MOST_PER_SECOND = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ async def scan(
     *,
     port: int = 80,
     at_once: int = 256,
+    per_second: float = MOST_PER_SECOND,
     connect_seconds: float = 1.0,
     read_seconds: float = 5.0,
     progress: Callable[[], None] = lambda: None,
@@ -98,40 +101,60 @@ async def scan(
 ) -> AsyncIterator[Found]:
     """Miners among *hosts*, in the order they answer; *progress* is called once for each address.
 
-    *miners* are those configured already, which are asked with their own passwords and keys.
+    *miners* are those configured already, which are asked with their own passwords and keys. Never more than
+    *at_once* addresses are being asked, and *per_second* are begun.
     """
     configured = {(one.host, one.port): miner for miner in miners for one in [Endpoint.parse(miner.address)]}
-    gate = asyncio.Semaphore(at_once)
     policy = Policy(tuple(allowed))
+    waiting = iter(hosts)
+    next_start = outgoing.clock()
+    # What was found; None for a worker that is done.
+    results: asyncio.Queue[Found | None] = asyncio.Queue()
 
     async def look(address: Address) -> Found | None:
-        async with gate:
-            try:
-                if not await _listens(str(address), port, connect_seconds):
-                    return None
-                endpoint = Endpoint("http", str(address), port)
-                client = Client(outgoing, endpoint, policy, outgoing.clock() + read_seconds)
-                reading = await _source(outgoing, configured.get((endpoint.host, port))).read(client)
-                page = Page()
-                samples(reading, page)
-                judged = judge(Glance.of(reading, page), Limits())
-                return Found(endpoint, reading.identity, judged, worker=mined_as(reading))
-            except StockFirmwareError as error:
-                return Found(endpoint, error.identity, stock=True)
-            except ProbeError:
+        try:
+            if not await _listens(str(address), port, connect_seconds):
                 return None
-            finally:
-                progress()
+            endpoint = Endpoint("http", str(address), port)
+            client = Client(outgoing, endpoint, policy, outgoing.clock() + read_seconds)
+            reading = await _source(outgoing, configured.get((endpoint.host, port))).read(client)
+            page = Page()
+            samples(reading, page)
+            judged = judge(Glance.of(reading, page), Limits())
+            return Found(endpoint, reading.identity, judged, worker=mined_as(reading))
+        except StockFirmwareError as error:
+            return Found(endpoint, error.identity, stock=True)
+        except ProbeError:
+            return None
 
-    tasks = [asyncio.create_task(look(address)) for address in hosts]
+    async def work() -> None:
+        nonlocal next_start
+        try:
+            for address in waiting:
+                now = outgoing.clock()
+                start = max(now, next_start)
+                next_start = start + 1 / per_second
+                await outgoing.sleep(start - now)
+                if one := await look(address):
+                    results.put_nowait(one)
+                progress()
+        finally:
+            results.put_nowait(None)
+
+    workers = [asyncio.create_task(work()) for _ in range(min(at_once, len(hosts)))]
+    running = len(workers)
     try:
-        for finished in asyncio.as_completed(tasks):
-            found = await finished
-            if found:
-                yield found
+        while running:
+            one = await results.get()
+            if one is None:
+                running -= 1
+            else:
+                yield one
+        # Raises what a worker raised.
+        await asyncio.gather(*workers)
     finally:
-        for task in tasks:
-            task.cancel()
+        for worker in workers:
+            worker.cancel()
 
 
 def _source(outgoing: Outgoing, miner: Miner | None) -> VnishSource:

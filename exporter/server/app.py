@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import yaml
-from aiohttp import web
+from aiohttp import ETag, web
+from aiohttp.helpers import ETAG_ANY
 from prometheus_client.exposition import choose_encoder
 from pydantic import SecretStr
 
@@ -138,10 +138,14 @@ async def _look(runtime: Runtime, target: Target | Market, until: float) -> tupl
 
 def _answer(body: bytes, form: Format) -> web.Response:
     response = web.Response(body=body, headers={"Content-Type": form.value})
-    # Compressing a page of one miner costs more than all else a probe does.
-    if len(body) > _WORTH_COMPRESSING_BYTES:
-        response.enable_compression()
+    _compress_if_large(response)
     return response
+
+
+def _compress_if_large(response: web.Response) -> None:
+    """Compressing a page of one miner costs more than all else a probe does."""
+    if response.content_length and response.content_length > _WORTH_COMPRESSING_BYTES:
+        response.enable_compression()
 
 
 async def _probe(request: web.Request) -> web.Response:
@@ -187,23 +191,34 @@ async def _fleet(request: web.Request) -> web.Response:
     return _answer(render(pages, form), form)
 
 
-def _discovery(request: web.Request, targets: Sequence[Target | Market]) -> web.Response:
-    runtime = request.app[RUNTIME]
+def _discovery(request: web.Request, discovery: http_sd.Discovery) -> web.Response:
     # Without it aiohttp would look up this machine's own name, and everybody would wait for that.
     host = request.headers.get("Host")
     if not host:
         raise _bad_request("a Host header is needed: it is where the targets are scraped")
-    return web.json_response(http_sd.groups(targets, runtime.config, host, request.scheme))
+    # Weak, since it is the same for the compressed answer.
+    tag = ETag(discovery.tag(host, request.scheme), is_weak=True)
+    known = request.if_none_match or ()
+    if any(one.value in (tag.value, ETAG_ANY) for one in known):
+        response = web.Response(status=304)
+    else:
+        response = web.Response(
+            body=discovery.body(host, request.scheme), content_type="application/json", charset="utf-8"
+        )
+        _compress_if_large(response)
+    response.etag = tag
+    # May be kept, and is to be asked for again each time.
+    response.headers["Cache-Control"] = "no-cache"
+    response.headers["Vary"] = "Accept-Encoding, Host"
+    return response
 
 
 async def _sd_miners(request: web.Request) -> web.Response:
-    return _discovery(request, list(request.app[RUNTIME].fleet.miners.values()))
+    return _discovery(request, request.app[RUNTIME].miner_discovery)
 
 
 async def _sd_pools(request: web.Request) -> web.Response:
-    fleet = request.app[RUNTIME].fleet
-    market = [fleet.market] if fleet.market is not None else []
-    return _discovery(request, [*fleet.pools.values(), *market])
+    return _discovery(request, request.app[RUNTIME].pool_discovery)
 
 
 async def _metrics(request: web.Request) -> web.Response:

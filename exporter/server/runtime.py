@@ -14,6 +14,7 @@ from exporter.config.load import ConfigError, load
 from exporter.config.schema import Config
 from exporter.fleet import Fleet
 from exporter.http import Outgoing
+from exporter.server.http_sd import Discovery
 from exporter.telemetry import Telemetry
 
 log = structlog.get_logger("config")
@@ -126,6 +127,9 @@ class Runtime:
         return faults
 
     def _taken_over(self) -> None:
+        self.miner_discovery = Discovery(self.fleet.miners.values(), self.config)
+        market = [] if self.fleet.market is None else [self.fleet.market]
+        self.pool_discovery = Discovery([*self.fleet.pools.values(), *market], self.config)
         self.telemetry.miners.set(len(self.fleet.miners))
         self.telemetry.pools.set(len(self.fleet.pools))
         self.telemetry.reload_successful.set(1)

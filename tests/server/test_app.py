@@ -286,6 +286,49 @@ async def test_discovery_needs_no_relabelling(tmp_path: Path) -> None:
         assert pool["labels"]["instance"] == "prohashing"
 
 
+async def test_discovery_is_sent_again_only_when_it_changed(tmp_path: Path) -> None:
+    async with serve_site(tmp_path, [L9]) as site:
+
+        async def discover(known: str, **headers: str) -> tuple[int, str, str]:
+            asked = site.client.get("/sd/miners", headers={"If-None-Match": known, **headers})
+            async with asked as response:
+                assert response.headers["Cache-Control"] == "no-cache"
+                assert response.headers["Vary"] == "Accept-Encoding, Host"
+                return response.status, response.headers["ETag"], await response.text()
+
+        status, tag, body = await discover('"another"')
+        assert status == 200
+        assert json.loads(body)
+        assert await discover(tag) == (304, tag, "")
+        assert await discover(f'"another", {tag}') == (304, tag, "")
+        # Its targets are where it is asked.
+        elsewhere = await discover(tag, Host="exporter:10777")
+        assert elsewhere[0] == 200
+        assert elsewhere[1] != tag
+        config = yaml.safe_load(site.runtime.path.read_text())
+        config["fleet"]["miners"][0]["labels"]["rack"] = "2"
+        site.runtime.path.write_text(yaml.safe_dump(config))
+        assert await site.runtime.reload() == []
+        status, changed, body = await discover(tag)
+        assert (status, changed != tag) == (200, True)
+        assert json.loads(body)[0]["labels"]["rack"] == "2"
+
+
+async def test_a_large_discovery_is_compressed(tmp_path: Path) -> None:
+    def fill(config: dict[str, Any]) -> None:
+        config["fleet"]["miner_ips"] = [f"127.9.{index // 250}.{1 + index % 250}" for index in range(3000)]
+
+    async with serve_site(tmp_path, [L9], edit=fill) as site:
+        async with site.client.get("/sd/miners", headers={"Accept-Encoding": "gzip"}) as response:
+            assert response.headers["Content-Encoding"] == "gzip"
+            assert int(response.headers["Content-Length"]) < 100_000
+            groups = await response.json()
+        assert len({group["labels"]["instance"] for group in groups}) == 3001
+        async with site.client.get("/sd/miners", headers={"Accept-Encoding": "identity"}) as response:
+            assert "Content-Encoding" not in response.headers
+            assert await response.json() == groups
+
+
 async def test_discovery_needs_to_know_where_it_was_asked(tmp_path: Path) -> None:
     async with serve_site(tmp_path, [L9]) as site:
         reader, writer = await asyncio.open_connection("127.0.0.1", site.client.port)
@@ -788,7 +831,7 @@ async def test_every_answer_carries_the_same_headers(
     def broken(*_: Any) -> None:
         raise KeyError("hunter2")
 
-    monkeypatch.setattr("exporter.server.http_sd.groups", broken)
+    monkeypatch.setattr("exporter.server.http_sd.Discovery.body", broken)
     async with (
         serve_site(tmp_path, [L9]) as site,
         site.client.request(method, path, headers=headers) as response,
