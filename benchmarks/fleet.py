@@ -26,7 +26,7 @@ import yaml
 
 from tests.hostile.faults import healthy_answers, miner_faults
 
-_PORT = 8177
+PORT = 8177
 _TIMEOUT = 10.0
 # The kinds of every hundred miners, from which place on.
 _KINDS = ((16, "healthy"), (15, "hostile"), (10, "hanging"), (0, "dead"))
@@ -45,6 +45,7 @@ class Farm:
             for model in ("l9", "l7")
         ]
         self.kinds: list[str] = []
+        self._servers: dict[int, asyncio.Server] = {}
         self._answers: list[dict[str, bytes] | None] = []
         for index in range(count):
             place = index % 100
@@ -67,7 +68,15 @@ class Farm:
         for index, kind in enumerate(self.kinds):
             if kind != "dead":
                 handler = self._hang if kind == "hanging" else self._handler(index)
-                await asyncio.start_server(handler, self.address(index), _PORT, backlog=16)
+                self._servers[index] = await asyncio.start_server(
+                    handler, self.address(index), PORT, backlog=16
+                )
+
+    def unplug(self, index: int) -> None:
+        """Nobody listens at this miner's address any more."""
+        self._servers.pop(index).close()
+        # The connections that are open stay so; who asks on them finds them closed.
+        self._answers[index] = None
 
     async def _hang(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.CancelledError):
@@ -75,12 +84,13 @@ class Farm:
         writer.close()
 
     def _handler(self, index: int):  # type: ignore[no-untyped-def]
-        answers = self._answers[index] or {}
-
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError):
                 while True:
                     head = await reader.readuntil(b"\r\n\r\n")
+                    answers = self._answers[index]
+                    if answers is None:
+                        break
                     path = head.split(b" ", 2)[1].decode("latin-1").removeprefix("/api/v1/")
                     writer.write(answers.get(path, b"HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n"))
                     await writer.drain()
@@ -113,8 +123,7 @@ def resident_mib(pid: int) -> float:
 def write_config(path: Path, farm: Farm, arguments: argparse.Namespace) -> Path:
     """The exporter's configuration for the whole farm."""
     miners = [
-        {"address": f"{farm.address(index)}:{_PORT}", "name": f"m{index}"}
-        for index in range(arguments.miners)
+        {"address": f"{farm.address(index)}:{PORT}", "name": f"m{index}"} for index in range(arguments.miners)
     ]
     fleet = {
         "miners": miners,
