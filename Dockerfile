@@ -2,6 +2,10 @@ FROM python:3.13-slim-bookworm AS build
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY exporter ./exporter
+# Links in exporter/bundle lead to these.
+COPY prometheus ./prometheus
+COPY alertmanager ./alertmanager
+COPY grafana ./grafana
 RUN python -m venv /opt/minefleet && /opt/minefleet/bin/pip install --no-cache-dir .
 
 FROM python:3.13-slim-bookworm

@@ -1,12 +1,15 @@
-.PHONY: demo test compose-test lint docs dashboards bench mutants alert-quality rule-mutants clean
+.PHONY: install demo test compose-test lint docs dashboards bench mutants alert-quality rule-mutants clean
+
+install: ## the exporter, for this machine; as root
+	@scripts/bootstrap install
 
 demo: ## a simulated fleet watched by the whole stack, on loopback
 	@scripts/bootstrap demo
-	@.venv/bin/minefleet-exporter demo --stack .
+	@.venv/bin/minefleet-exporter demo --stack
 
 test: ## all tests, with the real Prometheus and Alertmanager
 	@scripts/bootstrap test
-	@.venv/bin/python -m pytest
+	@PATH="$$PWD/.venv/bin:$$PATH" .venv/bin/python -m pytest
 
 compose-test: ## the compose file in a real engine, if there is one and its images are there; as root
 	@scripts/bootstrap test

@@ -1,9 +1,9 @@
 """Find VNish miners in a network: who listens, and what he says he is; and Antminers with another firmware.
 
-Only addresses inside ``fleet.allowed_networks`` are touched, a bounded number at once and a second, by the
-same client and address policy as every probe. Who asks for HTTP Digest, as firmware 3.9 does, gets the
-maker's default password. A configured miner gets its own, since without one the firmware hides whom it mines
-for; no other is offered to anybody.
+Only addresses inside ``fleet.allowed_networks`` are touched, or without a configuration those of private
+networks the owner names, a bounded number at once and a second, by the same client and address policy as
+every probe. Who asks for HTTP Digest, as firmware 3.9 does, gets the maker's default password. A configured
+miner gets its own, since without one the firmware hides whom it mines for; no other is offered to anybody.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ MOST_ADDRESSES = 65_536
 _LONGEST_NAME = 128
 # Most addresses of a network are nobody's, and each makes its switches ask everybody for it.
 MOST_PER_SECOND = 1000
+_WIDEST_PREFIX = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +66,66 @@ class Found:
         }
 
 
+def parse_network(text: str) -> Network:
+    """*text* as a network.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        raise ValueError(f"{text}: expected a network such as 192.168.1.0/24") from None
+
+
+def private_networks(networks: Sequence[str]) -> tuple[Network, ...]:
+    """*networks* as those that may be asked where no configuration allows any.
+
+    Raises:
+        ValueError: one is no network, or reaches into the internet.
+    """
+    parsed = tuple(map(parse_network, networks))
+    for network in parsed:
+        if not network.is_private:
+            raise ValueError(
+                f"{network}: expected a private network; another must be in fleet.allowed_networks"
+            )
+    return parsed
+
+
+def own_networks(routes: str) -> list[str]:
+    """The private networks this machine is in, of *routes* as Linux has them in ``/proc/net/route``.
+
+    Those of containers, and those wider than a /20, are not taken for a place where miners are.
+    """
+    found = []
+    for line in routes.splitlines()[1:]:
+        device, destination, gateway, _, _, _, _, mask = line.split()[:8]
+        address, bits = (
+            ipaddress.IPv4Address(int(word, 16).to_bytes(4, "little")) for word in (destination, mask)
+        )
+        network = ipaddress.ip_network(f"{address}/{bits}")
+        reached = int(gateway, 16) == 0 and network.prefixlen >= _WIDEST_PREFIX
+        if reached and network.is_private and not device.startswith(("docker", "br-", "veth", "virbr")):
+            found.append(str(network))
+    return found
+
+
 def addresses(networks: Sequence[str], allowed: Sequence[Network]) -> list[Address]:
-    """The host addresses of *networks*.
+    """The host addresses of *networks*, each once.
 
     Raises:
         ValueError: one is no network, is not inside the allowed ones, or they are too many together.
     """
-    found: list[Address] = []
-    for text in networks:
-        try:
-            network = ipaddress.ip_network(text)
-        except ValueError:
-            raise ValueError(f"{text}: expected a network such as 192.168.1.0/24") from None
+    found: dict[Address, None] = {}
+    for network in map(parse_network, dict.fromkeys(networks)):
         inside = [known for known in allowed if known.version == network.version]
         if not any(network.subnet_of(known) for known in inside):  # type: ignore[arg-type]
-            raise ValueError(f"{text}: expected a network inside fleet.allowed_networks")
+            raise ValueError(f"{network}: expected a network inside fleet.allowed_networks")
         if len(found) + network.num_addresses > MOST_ADDRESSES:
-            raise ValueError(f"{text}: expected at most {MOST_ADDRESSES} addresses in all")
-        found += network.hosts() if network.num_addresses > 2 else network
-    return found
+            raise ValueError(f"{network}: expected at most {MOST_ADDRESSES} addresses in all")
+        found |= dict.fromkeys(network.hosts() if network.num_addresses > 2 else network)
+    return list(found)
 
 
 async def scan(
@@ -188,8 +230,8 @@ async def _listens(host: str, port: int, seconds: float) -> bool:
     return True
 
 
-def configuration(found: Sequence[Found]) -> dict[str, Any]:
-    """A ``fleet`` section for the configuration file, of the miners that can be read."""
+def configuration(found: Sequence[Found], networks: Sequence[str]) -> dict[str, Any]:
+    """A ``fleet`` section for the configuration file: the miners that can be read, and where they are."""
     miners: list[dict[str, str]] = []
     taken: set[str] = set()
     for one in (one for one in found if not one.stock):
@@ -203,7 +245,8 @@ def configuration(found: Sequence[Found]) -> dict[str, Any]:
         taken.add(name)
         worker = {"worker": row["worker"]} if row["worker"] else {}
         miners.append({"address": row["address"], "name": name, **worker})
-    return {"fleet": {"miners": miners}}
+    allowed = [str(network) for network in map(parse_network, dict.fromkeys(networks))]
+    return {"fleet": {"miners": miners, "allowed_networks": allowed}}
 
 
 def file_sd(found: Sequence[Found], exporter: str) -> list[dict[str, Any]]:
@@ -217,5 +260,5 @@ def file_sd(found: Sequence[Found], exporter: str) -> list[dict[str, Any]]:
                 "instance": entry["name"],
             },
         }
-        for entry in configuration(found)["fleet"]["miners"]
+        for entry in configuration(found, ())["fleet"]["miners"]
     ]

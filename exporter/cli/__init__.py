@@ -8,11 +8,24 @@ import signal
 import sys
 from collections.abc import Sequence
 
+import shtab
+
 from exporter import __version__
-from exporter.cli import check, demo, diagnose, discover, probe, serve, test_alert, worker
+from exporter.cli import (
+    bundle,
+    check,
+    demo,
+    diagnose,
+    discover,
+    install_service,
+    probe,
+    serve,
+    test_alert,
+    worker,
+)
 from exporter.config.load import ConfigError
 
-_COMMANDS = (serve, check, probe, diagnose, discover, worker, test_alert, demo)
+_COMMANDS = (discover, check, serve, install_service, bundle, probe, diagnose, worker, test_alert, demo)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,15 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     When who reads the output goes away, as ``head`` does, it is that of any program whose pipe broke.
     """
-    parser = argparse.ArgumentParser(
-        prog="minefleet-exporter",
-        description="Prometheus exporter for VNish ASIC miners and their mining pool.",
-    )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in _COMMANDS:
-        module.add_parser(commands)
-    arguments = parser.parse_args(argv)
+    arguments = parse_arguments(argv)
     try:
         status = int(arguments.run(arguments))
         if sys.stdout is not None:
@@ -45,3 +50,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
         return 130
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The sub-command and its options; ``run`` is what to call with them.
+
+    Raises:
+        SystemExit: they are none, or ask for nothing but a text, such as help.
+    """
+    parser = argparse.ArgumentParser(
+        prog="minefleet-exporter",
+        description="Prometheus exporter for VNish ASIC miners and their mining pool.",
+        epilog="""examples:
+  minefleet-exporter discover 192.168.1.0/24 --write config.yaml
+  minefleet-exporter check
+  minefleet-exporter serve
+  minefleet-exporter COMMAND --help                              what a command does, with examples
+
+completion: minefleet-exporter --print-completion bash > /etc/bash_completion.d/minefleet-exporter""",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    shtab.add_argument_to(parser)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for module in _COMMANDS:
+        module.add_parser(commands)
+    return parser.parse_args(argv)

@@ -7,7 +7,7 @@ import os
 import time
 from pathlib import Path
 
-from exporter.cli.common import config_option
+from exporter.cli.common import command, config_option
 from exporter.config.load import load
 from exporter.config.schema import MARKET
 from exporter.market.settings import MarketSettings
@@ -17,7 +17,14 @@ from exporter.units import DAY
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = commands.add_parser("check", help="check the configuration file; exit status 2 if it is bad")
+    parser = command(
+        commands,
+        "check",
+        "check the configuration file; exit status 2 if it is bad",
+        """
+        minefleet-exporter check --config.file /etc/minefleet/config.yaml
+        """,
+    )
     config_option(parser)
     parser.set_defaults(run=run)
 

@@ -10,8 +10,10 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from textwrap import dedent, indent
 from typing import Any
 
+import shtab
 import structlog
 from rich.console import Console
 
@@ -23,16 +25,32 @@ from exporter.market.market import Market
 from exporter.probe import Look
 from exporter.vnish.verdict import Glance, Limits, Verdict, judge
 
+DEFAULT_CONFIG = "config.yaml"
+
+
+def command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, what: str, examples: str
+) -> argparse.ArgumentParser:
+    """A sub-command: *what* it does, and in its help *examples*, a line each."""
+    return commands.add_parser(
+        name,
+        help=what,
+        description=f"{what[0].upper()}{what[1:]}.",
+        epilog="examples:\n" + indent(dedent(examples).strip("\n").rstrip(), "  "),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
 
 def config_option(parser: argparse.ArgumentParser) -> None:
     """The option every command that needs a configuration has."""
-    parser.add_argument(
+    option = parser.add_argument(
         "--config.file",
         dest="config_file",
         metavar="FILE",
-        default="config.yaml",
+        default=DEFAULT_CONFIG,
         help="the configuration file (default: %(default)s)",
     )
+    option.complete = shtab.FILE  # type: ignore[attr-defined]
 
 
 def json_option(parser: argparse.ArgumentParser) -> None:
@@ -40,9 +58,14 @@ def json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def read_config(arguments: argparse.Namespace) -> Config:
-    """The configuration, and a quiet log: the command's own output says what there is to say."""
+def quiet() -> None:
+    """No log: the command's own output says what there is to say."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
+def read_config(arguments: argparse.Namespace) -> Config:
+    """The configuration, and a quiet log."""
+    quiet()
     return load(Path(arguments.config_file), os.environ)
 
 

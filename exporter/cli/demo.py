@@ -6,18 +6,32 @@ import argparse
 import asyncio
 import contextlib
 import os
+import re
+import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import yaml
 from aiohttp import web
 
+from exporter import bundle
+from exporter.cli.common import command
 from exporter.simulator.faults import MINER_FAULTS, UnknownFaultError
 from exporter.simulator.simulation import Simulation, control_app, load_scenario, mixed_fleet
-from exporter.simulator.stack import Stack, StackError, find_program, require_free
+from exporter.simulator.stack import (
+    Stack,
+    StackError,
+    bound_to_us,
+    find_grafana,
+    find_program,
+    require_free,
+    wait_ready,
+)
 
 EXPORTER = "127.0.0.1:10777"
 CONTROL_PORT = 10790
@@ -26,12 +40,22 @@ POOL_KIND = "litecoinpool"
 MINER_PORT = 8077
 PROMETHEUS_PORT = 19090
 ALERTMANAGER_PORT = 19093
+GRAFANA_PORT = 13001
+_FOLDER = "minefleet-demo-"
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = commands.add_parser(
-        "demo", help="simulate a fleet and watch it, on this machine's loopback only"
+    parser = command(
+        commands,
+        "demo",
+        "simulate a fleet and watch it, on this machine's loopback only",
+        """
+        minefleet-exporter demo                                the fleet and the exporter
+        minefleet-exporter demo --stack                        with Prometheus and Alertmanager
+        minefleet-exporter demo --break barn1-l9-01 unplugged  from a second terminal
+        minefleet-exporter demo --repair barn1-l9-01
+        """,
     )
     parser.add_argument(
         "--miners", type=_count, default=12, metavar="N", help="how many (default: %(default)s)"
@@ -42,9 +66,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--stack",
         type=Path,
+        nargs="?",
+        const=bundle.ROOT,
         metavar="DIR",
-        help="a checkout of this project: its Prometheus and Alertmanager files are run too",
+        help="run Prometheus, Alertmanager and, if there, Grafana too (with the files of DIR)",
     )
+    parser.add_argument(
+        "--break",
+        dest="break_",
+        nargs=2,
+        metavar=("MINER", "FAULT"),
+        help="break a miner of the demo that runs",
+    )
+    parser.add_argument("--repair", metavar="MINER", help="repair a miner of the demo that runs")
     parser.add_argument("--simulator-only", action="store_true", help="do not start the exporter")
     parser.set_defaults(run=run)
 
@@ -59,6 +93,8 @@ def _count(text: str) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """Run until interrupted; 1 if a port or a program is missing."""
     try:
+        if arguments.break_ or arguments.repair:
+            return asyncio.run(_tell(arguments.break_, arguments.repair))
         return asyncio.run(_demo(arguments))
     except (StackError, UnknownFaultError) as error:
         print(f"demo: {error}", file=sys.stderr)
@@ -74,7 +110,9 @@ def _speed(text: str) -> float:
 
 async def _demo(arguments: argparse.Namespace) -> int:
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    _clear_away()
+    # A terminal that is closed hangs up.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     _check_ports(arguments)
     simulation = Simulation(
@@ -92,20 +130,53 @@ async def _demo(arguments: argparse.Namespace) -> int:
         await runner.setup()
         opened.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, "127.0.0.1", CONTROL_PORT).start()
-        directory = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="minefleet-demo-")))
+        directory = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix=f"{_FOLDER}{os.getpid()}-")))
         if not arguments.simulator_only:
             await _start_exporter(simulation, directory, opened)
+        stack = None
         if arguments.stack:
             stack = _stack(arguments.stack.resolve(), directory)
             opened.push_async_callback(stack.stop)
             await stack.start()
         simulation.play(steps)
         print(
-            _guide(simulation, with_stack=bool(arguments.stack), alone=arguments.simulator_only), flush=True
+            _guide(simulation, await _links(stack, alone=arguments.simulator_only), with_stack=bool(stack)),
+            flush=True,
         )
         await stop.wait()
-        print("\nstopping", flush=True)
+        # Nobody reads it where the terminal is gone.
+        with contextlib.suppress(OSError):
+            print("\nstopping", flush=True)
     return 0
+
+
+async def _tell(broken: list[str] | None, repaired: str | None) -> int:
+    """Have a demo that runs break or repair a miner, as its page does."""
+    url = f"http://127.0.0.1:{CONTROL_PORT}/"
+    method, path = ("POST", f"{broken[0]}/faults/{broken[1]}") if broken else ("DELETE", f"{repaired}/faults")
+    try:
+        async with aiohttp.ClientSession() as session, session.request(method, url + path) as answer:
+            if answer.status < 300:
+                return 0
+            print(f"demo: {(await answer.text()).strip()}", file=sys.stderr)
+    except aiohttp.ClientError:
+        print("demo: expected a demo that runs, found none", file=sys.stderr)
+    return 1
+
+
+def _others() -> Iterator[tuple[Path, int, bool]]:
+    """The folders of demos, with the process of each and whether it lives."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*-*"):
+        number = folder.name.removeprefix(_FOLDER).partition("-")[0]
+        if number.isdigit():
+            yield folder, int(number), Path("/proc", number).exists()
+
+
+def _clear_away() -> None:
+    """Remove what a demo that was killed left behind."""
+    for folder, _, lives in _others():
+        if not lives:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def demo_configuration(simulation: Simulation) -> dict[str, Any]:
@@ -127,16 +198,24 @@ def _check_ports(arguments: argparse.Namespace) -> None:
             raise StackError(
                 f"{arguments.stack} is no checkout of this project: no prometheus/prometheus.yml"
             )
-    for port, what in wanted:
-        require_free("127.0.0.1", port, what)
-    require_free("127.77.0.1", MINER_PORT, "the simulated miners")
+        if find_grafana():
+            wanted.append((GRAFANA_PORT, "Grafana"))
+    try:
+        for port, what in wanted:
+            require_free("127.0.0.1", port, what)
+        require_free("127.77.0.1", MINER_PORT, "the simulated miners")
+    except StackError as error:
+        running = next((number for _, number, lives in _others() if lives), None)
+        if running is None:
+            raise
+        raise StackError(f"{error}; a demo runs already, and ends with: kill {running}") from None
 
 
 async def _start_exporter(simulation: Simulation, directory: Path, opened: contextlib.AsyncExitStack) -> None:
     file = directory / "config.yaml"
     file.write_text(yaml.safe_dump(demo_configuration(simulation), sort_keys=False), "utf-8")
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
+        *bound_to_us(sys.executable),
         "-m",
         "exporter",
         "serve",
@@ -152,6 +231,8 @@ async def _start_exporter(simulation: Simulation, directory: Path, opened: conte
         await process.wait()
 
     opened.push_async_callback(end)
+    # Prometheus asks it for targets as soon as it starts, and after that not so soon.
+    await wait_ready("the exporter", process, f"http://{EXPORTER}/-/ready")
 
 
 def _stack(root: Path, directory: Path) -> Stack:
@@ -171,6 +252,7 @@ def _stack(root: Path, directory: Path) -> Stack:
         slack_url=f"http://127.0.0.1:{CONTROL_PORT}/slack",
         prometheus_port=PROMETHEUS_PORT,
         alertmanager_port=ALERTMANAGER_PORT,
+        grafana_port=GRAFANA_PORT,
         edit_prometheus=faster,
         edit_alertmanager=sooner,
     )
@@ -187,40 +269,76 @@ async def _show_notification(request: web.Request) -> web.Response:
     message = await request.json()
     for attachment in message.get("attachments", []):
         print(f"\n>>> Slack {message.get('channel', '')}: {attachment.get('title', '')}", flush=True)
-        for line in str(attachment.get("text", "")).strip().splitlines():
+        text = str(attachment.get("text", ""))
+        # As Slack shows a link; to a Grafana that does not run it is none.
+        text = re.sub(r" ?<([^|>]+)\|([^>]+)>", r" \2: \1" if find_grafana() else "", text)
+        for line in text.strip().splitlines():
             print(f"    {line}", flush=True)
     return web.Response(text="ok")
 
 
-def _guide(simulation: Simulation, *, with_stack: bool, alone: bool) -> str:
+async def _links(stack: Stack | None, *, alone: bool) -> list[tuple[str, str]]:
+    """What there is to open in a browser, as name and address; only what answers with a page."""
+    candidates = [("break them", f"http://127.0.0.1:{CONTROL_PORT}/", "")]
+    if not alone:
+        candidates.append(("the exporter", f"http://{EXPORTER}/", "the fleet at a glance"))
+    if stack:
+        # Debian's packages have the older pages of Prometheus, and none of Alertmanager.
+        candidates += [
+            ("Prometheus", f"http://{stack.prometheus}/{prefix}{name}", what)
+            for name, what in (("targets", "what is scraped"), ("alerts", "what fires"))
+            for prefix in ("", "classic/")
+        ]
+        candidates.append(("Alertmanager", f"http://{stack.alertmanager}/", "what was sent"))
+        if stack.grafana:
+            candidates.append(
+                ("Grafana", f"http://{stack.grafana}/d/minefleet-fleet", "the dashboard, without a login")
+            )
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
+        return [
+            (name, f"{url}   {what}".rstrip())
+            for name, url, what in candidates
+            if await _is_page(session, url)
+        ]
+
+
+async def _is_page(session: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with session.get(url, headers={"Accept": "text/html"}) as answer:
+            return answer.status == 200 and answer.content_type == "text/html"
+    except (aiohttp.ClientError, TimeoutError):
+        return False
+
+
+def _guide(simulation: Simulation, links: list[tuple[str, str]], *, with_stack: bool) -> str:
     first = next(iter(simulation.miners))
     host = simulation.miners[first]
+    command = shutil.which("minefleet-exporter") or str(Path(sys.executable).with_name("minefleet-exporter"))
+    with contextlib.suppress(ValueError):
+        command = str(Path(command).relative_to(Path.cwd()))
     lines = [
         "",
         f"A simulated fleet of {len(simulation.miners)} miners and its pool are running, on loopback only:",
         f"  miners        http://{host.address}:{host.port}/ and the addresses after it",
-        f"  break them    http://127.0.0.1:{CONTROL_PORT}/",
+        *(f"  {name:13} {link}" for name, link in links),
     ]
-    if not alone:
-        lines.append(f"  the exporter  http://{EXPORTER}/   the fleet at a glance")
-    if with_stack:
-        lines += [
-            f"  Prometheus    http://127.0.0.1:{PROMETHEUS_PORT}/targets and /alerts",
-            f"  Alertmanager  http://127.0.0.1:{ALERTMANAGER_PORT}/",
-        ]
+    ports = sorted({match[1] for _, link in links if (match := re.search(r"127\.0\.0\.1:(\d+)", link))})
+    forwards = " ".join(f"-L {port}:127.0.0.1:{port}" for port in ports)
     lines += [
+        "To see the pages from another machine, there:",
+        f"  ssh {forwards} {os.environ.get('USER', 'you')}@THIS-MACHINE",
         "",
-        "Unplug a miner:",
-        f"  curl -X POST http://127.0.0.1:{CONTROL_PORT}/{first}/faults/unplugged",
+        "Unplug a miner, in a second terminal:",
+        f"  {command} demo --break {first} unplugged",
     ]
-    if with_stack:
+    if not with_stack:
+        lines.append("Plug it in again:")
+    else:
         lines.append(
             "and within two minutes its alert is printed here, as Slack would get it. Plug it in again:"
         )
-    else:
-        lines.append("Plug it in again:")
     lines += [
-        f"  curl -X DELETE http://127.0.0.1:{CONTROL_PORT}/{first}/faults",
+        f"  {command} demo --repair {first}",
         f"Other faults: {', '.join(name for name in MINER_FAULTS if name != 'unplugged')}",
         "",
         "Ctrl-C stops everything.",

@@ -13,6 +13,7 @@ from typing import Any
 
 from exporter import catalogue as c
 from exporter.cli.common import (
+    command,
     config_option,
     console,
     find,
@@ -118,8 +119,14 @@ class Check:
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = commands.add_parser(
-        "diagnose", help="what works and what does not; exit status 1 if something fails"
+    parser = command(
+        commands,
+        "diagnose",
+        "what works and what does not; exit status 1 if something fails",
+        """
+        minefleet-exporter diagnose barn1-l9-01     a miner, from its cable to its boards
+        minefleet-exporter diagnose litecoinpool    an account at a pool
+        """,
     )
     parser.add_argument(
         "target", help="a configured name or address, or an address inside fleet.allowed_networks"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Iterator
+from enum import IntEnum
 from typing import Any
 
 from rich.console import Console
@@ -12,7 +13,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from exporter.catalogue import Metric
 from exporter.cli.common import (
+    command,
     config_option,
     console,
     find,
@@ -30,10 +33,30 @@ from exporter.probe import Look
 from exporter.units import hashrate_text
 from exporter.vnish.verdict import Condition, Glance, Verdict
 
+# Labels of which a target has one series each.
+_PARTS = frozenset({"board", "fan", "pool", "sensor", "position", "worker", "coin", "preset", "metric"})
+
+
+class Depth(IntEnum):
+    """How much of a page is shown."""
+
+    SUMS = 0
+    PARTS = 1
+    CHIPS = 2
+
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = commands.add_parser("probe", help="look at one miner or pool; exit status 1 if it is down")
+    parser = command(
+        commands,
+        "probe",
+        "look at one miner or pool; exit status 1 if it is down",
+        """
+        minefleet-exporter probe barn1-l9-01             what it does, and what is wrong
+        minefleet-exporter probe barn1-l9-01 --all       with each board, fan and pool
+        minefleet-exporter probe 192.168.1.101 --raw     the page Prometheus gets
+        """,
+    )
     parser.add_argument(
         "target", help="a configured name or address, or an address inside fleet.allowed_networks"
     )
@@ -41,7 +64,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--raw", action="store_true", help="print the page Prometheus would get")
     json_option(form)  # type: ignore[arg-type]
-    parser.add_argument("--chips", action="store_true", help="show chips in the table too")
+    parser.add_argument(
+        "--all", action="store_true", help="show each board, fan and pool too, not the sums only"
+    )
+    parser.add_argument("--chips", action="store_true", help="show all of it and the chips too")
     parser.set_defaults(run=run)
 
 
@@ -78,7 +104,7 @@ async def _run(arguments: argparse.Namespace, config: Config) -> int:
             }
         )
     else:
-        _print_table(target, look, page, judged, chips=arguments.chips)
+        _print_table(target, look, page, judged, _depth(arguments))
     return 0 if look.up else 1
 
 
@@ -90,8 +116,12 @@ def _verdict_row(judged: Verdict) -> dict[str, Any]:
     }
 
 
+def _depth(arguments: argparse.Namespace) -> Depth:
+    return Depth.CHIPS if arguments.chips else Depth.PARTS if arguments.all else Depth.SUMS
+
+
 def _print_table(
-    target: Target | Market, look: Look[Any], page: Page, judged: Verdict | None, *, chips: bool
+    target: Target | Market, look: Look[Any], page: Page, judged: Verdict | None, depth: Depth
 ) -> None:
     out = console()
     name = escape(target.instance)
@@ -105,9 +135,12 @@ def _print_table(
     if judged is not None and isinstance(target, Target):
         _print_summary(out, target.reader.glance(look), judged)
     table = Table(box=None, pad_edge=False, show_header=False)
-    for series, value in _rows(page, chips=chips):
+    for series, value in _rows(page, depth):
         table.add_row(Text(series), Text(value))
     out.print(table)
+    more = sum(1 for _ in _rows(page, Depth.PARTS)) - table.row_count
+    if more > 0:
+        out.print(f"\n{more} more, of its parts and limits: --all")
 
 
 def _print_summary(out: Console, glance: Glance, judged: Verdict) -> None:
@@ -127,9 +160,9 @@ def _print_summary(out: Console, glance: Glance, judged: Verdict) -> None:
     out.print()
 
 
-def _rows(page: Page, *, chips: bool) -> Iterator[tuple[str, str]]:
+def _rows(page: Page, depth: Depth) -> Iterator[tuple[str, str]]:
     for metric, family in sorted(page.families(), key=lambda item: item[0].name):
-        if "chip" in metric.labels and not chips:
+        if _depth_of(metric) > depth:
             continue
         for labels, value in family.items():
             if metric.states and value == 0:
@@ -139,6 +172,14 @@ def _rows(page: Page, *, chips: bool) -> Iterator[tuple[str, str]]:
             )
             shown = f"{metric.name}{{{pairs}}}" if pairs else metric.name
             yield shown, _value(value, metric.unit)
+
+
+def _depth_of(metric: Metric) -> Depth:
+    if "chip" in metric.labels:
+        return Depth.CHIPS
+    # Thresholds are the configuration's, not the miner's.
+    whole = _PARTS.isdisjoint(metric.labels) and not metric.name.startswith("minefleet_threshold_")
+    return Depth.SUMS if whole else Depth.PARTS
 
 
 def _value(value: float, unit: str) -> str:

@@ -14,11 +14,11 @@ import structlog
 from aiohttp import web
 
 from exporter import __version__, logs
-from exporter.cli.common import config_option
+from exporter.cli.common import command, config_option
 from exporter.config.load import ConfigError, load
 from exporter.config.schema import Config
 from exporter.http import Outgoing
-from exporter.server import descriptors
+from exporter.server import descriptors, service
 from exporter.server.app import create_app
 from exporter.server.listener import Listener
 from exporter.server.runtime import Runtime
@@ -29,7 +29,15 @@ log = structlog.get_logger("server")
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = commands.add_parser("serve", help="answer Prometheus' scrapes")
+    parser = command(
+        commands,
+        "serve",
+        "answer Prometheus' scrapes",
+        """
+        minefleet-exporter serve --config.file config.yaml
+        minefleet-exporter serve --web.listen-address 0.0.0.0:10777 --web.config.file web.yml
+        """,
+    )
     config_option(parser)
     parser.add_argument(
         "--web.listen-address",
@@ -103,7 +111,8 @@ async def _serve(path: Path, config: Config, web_config: WebConfig, host: str, p
                     miners=len(runtime.fleet.miners),
                     pools=len(runtime.fleet.pools),
                 )
-            await stop.wait()
+            async with service.ready(f"{len(runtime.fleet.miners)} miners, {len(runtime.fleet.pools)} pools"):
+                await stop.wait()
             log.info("stopping")
         finally:
             listener.close()

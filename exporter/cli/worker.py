@@ -5,14 +5,31 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from exporter.cli.common import config_option, console, find, json_option, open_fleet, print_json, read_config
+from exporter.cli.common import (
+    command,
+    config_option,
+    console,
+    find,
+    json_option,
+    open_fleet,
+    print_json,
+    read_config,
+)
 from exporter.config.load import ConfigError
 from exporter.config.schema import Config
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = commands.add_parser("worker", help="print the pool settings for a miner")
+    parser = command(
+        commands,
+        "worker",
+        "print the pool settings for a miner",
+        """
+        minefleet-exporter worker barn1-l9-01
+        minefleet-exporter worker barn1-l9-01 --algorithm scrypt
+        """,
+    )
     parser.add_argument("miner", help="a configured miner's name")
     parser.add_argument(
         "--algorithm",

@@ -54,8 +54,13 @@ def _boolean(value: Any) -> Any:
 def _secret_file(value: Any, info: ValidationInfo) -> Any:
     if not isinstance(value, str):
         return value
-    directory = (info.context or {}).get("directory", Path())
-    path = Path(directory, value)
+    context = info.context or {}
+    path = Path(context.get("directory", ""), value)
+    context.get("secret_files", set()).add(value)
+    # systemd's LoadCredential: a copy that its service can read, where the file itself is root's only.
+    credential = Path(context.get("credentials") or "/nonexistent", path.name)
+    if credential.exists():
+        path = credential
     try:
         with path.open("rb") as stream:
             content = stream.read(_LONGEST_SECRET_BYTES + 1)
@@ -69,8 +74,10 @@ def _secret_file(value: Any, info: ValidationInfo) -> Any:
     return SecretStr(text)
 
 
-def _secret(value: Any) -> Any:
+def _secret(value: Any, info: ValidationInfo) -> Any:
     if isinstance(value, str):
+        context = info.context or {}
+        context["secrets_in_place"] = context.get("secrets_in_place", 0) + 1
         if not value.strip():
             raise ValueError("expected a secret, and it is empty")
         return SecretStr(value)

@@ -71,7 +71,13 @@ def load(path: str | Path, environ: Mapping[str, str]) -> Config:
 class _Checker:
     def __init__(self, name: str, directory: Path, document: Document, environ: Mapping[str, str]) -> None:
         self._name = name
-        self._context = {"directory": directory}
+        self._secret_files: set[str] = set()
+        self._context: dict[str, Any] = {
+            "directory": directory,
+            "credentials": environ.get("CREDENTIALS_DIRECTORY"),
+            "secret_files": self._secret_files,
+            "secrets_in_place": 0,
+        }
         self._document = document
         self._environ = environ
         # Line and text of each; a dictionary for its order and its quick look-up.
@@ -102,7 +108,14 @@ class _Checker:
             self._payers(root, pools)
         if self._faults or not isinstance(root, Root):
             raise self._error()
-        return Config(root, tuple(account for account, _ in pools), tuple(notes), self._document.ended)
+        return Config(
+            root,
+            tuple(account for account, _ in pools),
+            tuple(notes),
+            self._document.ended,
+            tuple(sorted(self._secret_files)),
+            bool(self._context["secrets_in_place"]),
+        )
 
     def _moved(self, data: dict[str, Any]) -> list[str]:
         notes = []

@@ -341,13 +341,16 @@ class Config:
     """A whole configuration, checked.
 
     *notes* are remarks for ``check`` on sections that have moved; *ended* tells whether the file is closed by
-    YAML's end marker ``...``.
+    YAML's end marker ``...``; *secret_files* are the files with secrets, as written, and *secrets_in_place*
+    tells whether there are secrets in the file itself.
     """
 
     root: Root
     pools: tuple[Account, ...]
     notes: tuple[str, ...] = ()
     ended: bool = False
+    secret_files: tuple[str, ...] = ()
+    secrets_in_place: bool = False
 
     @property
     def fleet(self) -> Fleet:

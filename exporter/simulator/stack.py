@@ -11,6 +11,7 @@ import contextlib
 import shutil
 import signal
 import socket
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,10 +34,38 @@ def find_program(name: str) -> str:
         StackError: it is not installed.
     """
     for alias in _ALIASES[name]:
-        path = shutil.which(alias)
+        path = shutil.which(alias) or shutil.which(alias, path=Path(sys.executable).parent)
         if path:
             return path
     raise StackError(f"{name} is not installed: apt-get install {PROGRAMS[name]}")
+
+
+def find_grafana() -> list[str]:
+    """The command of Grafana's server; empty if there is none."""
+    path = shutil.which("grafana")
+    return [path, "server"] if path else []
+
+
+def bound_to_us(program: str) -> list[str]:
+    """A command for *program* that ends when this process does, however that ends."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "TERM", program] if setpriv else [program]
+
+
+async def wait_ready(name: str, process: asyncio.subprocess.Process, url: str) -> None:
+    """Wait until *url* answers.
+
+    Raises:
+        StackError: the process ended instead.
+    """
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+        while process.returncode is None:
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                async with session.get(url) as response:
+                    if response.status == 200:
+                        return
+            await asyncio.sleep(0.1)
+    raise StackError(f"{name} did not start")
 
 
 def free_port(address: str = "127.0.0.1") -> int:
@@ -65,8 +94,9 @@ def require_free(address: str, port: int, what: str) -> None:
 class Stack:
     """Prometheus and Alertmanager of the repository at *root*, working in *directory*.
 
-    *slack_url* and *smtp* (``host:port``) are where notifications go instead; without *smtp* no e-mail is
-    sent. *edit_prometheus* and *edit_alertmanager* change the loaded files before they are written.
+    With a *grafana_port* Grafana runs too, if it is installed, and wants no login. *slack_url* and *smtp*
+    (``host:port``) are where notifications go instead; without *smtp* no e-mail is sent. *edit_prometheus*
+    and *edit_alertmanager* change the loaded files before they are written.
     """
 
     def __init__(
@@ -79,6 +109,7 @@ class Stack:
         smtp: str | None = None,
         prometheus_port: int = 0,
         alertmanager_port: int = 0,
+        grafana_port: int = 0,
         edit_prometheus: Callable[[dict[str, Any]], None] | None = None,
         edit_alertmanager: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
@@ -86,6 +117,7 @@ class Stack:
         self.directory = directory
         self.prometheus = f"127.0.0.1:{prometheus_port or free_port()}"
         self.alertmanager = f"127.0.0.1:{alertmanager_port or free_port()}"
+        self.grafana = f"127.0.0.1:{grafana_port}" if grafana_port and find_grafana() else None
         self._addresses = {
             "exporter:10777": exporter,
             "alertmanager:9093": self.alertmanager,
@@ -108,10 +140,17 @@ class Stack:
             log = (self.directory / f"{name}.log").open("wb")
             with log:
                 self._processes[name] = await asyncio.create_subprocess_exec(
-                    *command, stdout=log, stderr=log, cwd=self.directory, start_new_session=True
+                    *bound_to_us(command[0]),
+                    *command[1:],
+                    stdout=log,
+                    stderr=log,
+                    cwd=self.directory,
+                    start_new_session=True,
                 )
-        await self._ready("alertmanager", self.alertmanager)
-        await self._ready("prometheus", self.prometheus)
+        await self._ready("alertmanager", f"http://{self.alertmanager}/-/ready")
+        await self._ready("prometheus", f"http://{self.prometheus}/-/ready")
+        if self.grafana:
+            await self._ready("grafana", f"http://{self.grafana}/api/health")
 
     async def stop(self) -> None:
         """Stop both; forcibly if they do not."""
@@ -130,7 +169,7 @@ class Stack:
     def _commands(self) -> dict[str, list[str]]:
         prometheus_file = self._write("prometheus.yml", self._prometheus_config())
         alertmanager_file = self._write("alertmanager.yml", self._alertmanager_config())
-        return {
+        commands = {
             "alertmanager": [
                 find_program("alertmanager"),
                 f"--config.file={alertmanager_file}",
@@ -146,6 +185,49 @@ class Stack:
                 "--web.enable-lifecycle",
             ],
         }
+        if self.grafana:
+            commands["grafana"] = self._grafana_command()
+        return commands
+
+    def _grafana_command(self) -> list[str]:
+        """Grafana with the shipped dashboards and data source, which asks nobody outside."""
+        folder = self.root / "grafana"
+        replaced = {
+            "/var/lib/grafana/dashboards": str(folder / "dashboards"),
+            "http://prometheus:9090": f"http://{self.prometheus}",
+        }
+        for source in sorted(folder.glob("provisioning/*/*.yml")):
+            text = source.read_text("utf-8")
+            for shipped, local in replaced.items():
+                text = text.replace(shipped, local)
+            target = self.directory / source.relative_to(self.root)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, "utf-8")
+        program, *words = find_grafana()
+        # A package puts its pages there; one unpacked by hand has them above bin/.
+        homes = (Path("/usr/share/grafana"), Path(program).resolve().parent.parent)
+        home = next((path for path in homes if (path / "public").is_dir()), None)
+        host, _, port = str(self.grafana).partition(":")
+        settings = {
+            "server.http_addr": host,
+            "server.http_port": port,
+            "paths.data": self.directory / "grafana-data",
+            "paths.logs": self.directory / "grafana-data",
+            "paths.plugins": self.directory / "grafana-data/plugins",
+            "paths.provisioning": self.directory / "grafana/provisioning",
+            "auth.anonymous.enabled": "true",
+            "analytics.reporting_enabled": "false",
+            "analytics.check_for_updates": "false",
+            "analytics.check_for_plugin_updates": "false",
+            "plugins.preinstall_disabled": "true",
+            "plugins.public_key_retrieval_disabled": "true",
+        }
+        return [
+            program,
+            *words,
+            *([f"--homepath={home}"] if home else []),
+            *(f"cfg:{name}={value}" for name, value in settings.items()),
+        ]
 
     def _write(self, name: str, data: Mapping[str, Any]) -> Path:
         path = self.directory / name
@@ -190,13 +272,9 @@ class Stack:
                 value = value.replace(shipped, local)
         return value
 
-    async def _ready(self, name: str, address: str) -> None:
-        process = self._processes[name]
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
-            while process.returncode is None:
-                with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-                    async with session.get(f"http://{address}/-/ready") as response:
-                        if response.status == 200:
-                            return
-                await asyncio.sleep(0.1)
-        raise StackError(f"{name} did not start; see {self.directory / f'{name}.log'}")
+    async def _ready(self, name: str, url: str) -> None:
+        try:
+            await wait_ready(name, self._processes[name], url)
+        except StackError as error:
+            lines = (self.directory / f"{name}.log").read_text("utf-8", "replace").splitlines()
+            raise StackError(f"{error}: {lines[-1] if lines else 'it said nothing'}") from None

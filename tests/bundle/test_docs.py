@@ -77,7 +77,13 @@ def test_the_readmes_configuration_is_good(tmp_path: Any) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(config)
     (tmp_path / "litecoinpool.key").write_text("secret")
-    assert len(load(path, {}).fleet.all_miners()) == 2
+    found = load(path, {})
+    assert len(found.fleet.all_miners()) == 2
+    # And enough for `worker`.
+    for account in found.pools:
+        assert (
+            account.driver.stratum(account.settings, "barn1-l9-01", "scrypt")["user"] == "YOURS.barn1-l9-01"
+        )
 
 
 def test_the_readmes_and_example_scrape_jobs_are_good(tmp_path: Any) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import re
+import shlex
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -15,11 +18,13 @@ from typing import Any
 
 import pytest
 import yaml
+from rich.console import Console
 
 from exporter.address import Endpoint
-from exporter.cli.discover import _dump
+from exporter.cli import main, parse_arguments
+from exporter.cli.discover import _dump, _table
 from exporter.config.load import load
-from exporter.scan import Found, configuration, mined_as
+from exporter.scan import Found, configuration, mined_as, own_networks
 from exporter.simulator.faults import MINER_FAULTS
 from exporter.simulator.pools.prohashing import ProhashingHost
 from exporter.simulator.simulation import MinerSpec, Simulation
@@ -43,12 +48,18 @@ class Shell:
     path: Path
 
     async def run(self, *arguments: str, **environ: str) -> Done:
+        return await self.bare(*arguments, f"--config.file={self.path}", **environ)
+
+    async def bare(self, *arguments: str, **environ: str) -> Done:
+        """Without a configuration, in an empty folder."""
+        folder = self.path.parent / "empty"
+        folder.mkdir(exist_ok=True)
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "exporter", *arguments, f"--config.file={self.path}"),
+            *(sys.executable, "-m", "exporter", *arguments),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            cwd=ROOT,
-            env={"PATH": "/usr/bin:/bin", **environ},
+            cwd=folder,
+            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **environ},
         )
         out, err = await process.communicate()
         assert "Traceback" not in err.decode()
@@ -124,6 +135,48 @@ async def test_probe_says_first_whether_it_hashes(shell: Shell) -> None:
     assert json.loads((await shell.run("probe", "prohashing", "--json")).out)["verdict"] is None
 
 
+async def test_probe_shows_sums_and_each_part_when_asked(shell: Shell) -> None:
+    shown = (await shell.run("probe", "l9")).out
+    assert len(shown.splitlines()) < 70, "a screen or two"
+    assert "board=" not in shown
+    more = re.search(r"(\d+) more, of its parts and limits: --all", shown)
+    assert more
+    everything = (await shell.run("probe", "l9", "--all")).out
+    assert "board=1" in everything
+    assert "chip=" not in everything
+    assert len(everything.splitlines()) - len(shown.splitlines()) == int(more[1]) - 2
+    assert "chip=" in (await shell.run("probe", "l9", "--chips")).out
+
+
+def test_every_command_has_examples_that_are_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    commands = re.findall(r"^    ([a-z-]+) ", capsys.readouterr().out, re.MULTILINE)
+    assert len(commands) >= 9
+    for name in commands:
+        with pytest.raises(SystemExit):
+            main([name, "--help"])
+        examples = capsys.readouterr().out.partition("\nexamples:\n")[2].splitlines()
+        assert examples, name
+        ours = [line for line in examples if "minefleet-exporter " in line.split("  ")[1]]
+        for line in ours:
+            words = shlex.split(re.split(r"\s{2,}", line.strip())[0])
+            parse_arguments(words[words.index("minefleet-exporter") + 1 :])
+
+
+def test_completion_knows_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--print-completion", "bash"])
+    assert ended.value.code == 0
+    script = capsys.readouterr().out
+    asked = f"{script}\nCOMP_WORDS=(minefleet-exporter inst); COMP_CWORD=1\n"
+    function = re.search(r"complete .*-F (\S+)", script)
+    assert function
+    asked += f'{function[1]}; echo "${{COMPREPLY[*]}}"'
+    done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["install-service"]
+
+
 @pytest.mark.parametrize(
     "arguments", [("probe", "l9"), ("probe", "l9", "--raw"), ("probe", "l9", "--json"), ("diagnose", "l9")]
 )
@@ -187,6 +240,79 @@ async def test_discover(shell: Shell, tmp_path: Path) -> None:
     assert groups[0]["labels"]["__param_target"] == f"127.77.0.1:{port}"
 
 
+async def test_a_first_configuration_is_made_without_one(shell: Shell) -> None:
+    port = str(shell.simulation.miners["l9"].port)
+    scan = ("discover", "127.77.0.0/28", "--port", port, "--write", "config.yaml")
+    nobody = await shell.bare("discover", "127.77.0.128/28", "--port", port, "--write", "config.yaml")
+    path = shell.path.parent / "empty/config.yaml"
+    assert (nobody.status, path.exists()) == (1, False), "nothing found, nothing written"
+    done = await shell.bare(*scan)
+    assert done.status == 0, done.err
+    assert "minefleet-exporter check" in done.out
+    made = load(path, {})
+    assert [miner.instance for miner in made.fleet.all_miners()] == ["l9", "l3", f"127.77.0.3:{port}"]
+    assert made.fleet.allowed_networks == ["127.77.0.0/28"]
+    assert made.ended
+    assert (await shell.bare("check")).status == 0
+    assert (await shell.bare("probe", "l9")).status == 0
+    before = path.read_text()
+    done = await shell.bare(*scan)
+    assert done.status == 2
+    assert "config.yaml: is there already" in done.err
+    assert path.read_text() == before
+    # From here on the configuration says what may be touched, and what is scanned when nothing is named.
+    assert (await shell.bare("discover", "127.77.1.0/28", "--port", port)).status == 2
+    assert "3 miners at 14 addresses" in (await shell.bare("discover", "--port", port)).out
+
+
+async def test_without_a_configuration_only_private_networks_are_touched(shell: Shell) -> None:
+    done = await shell.bare("discover", "9.9.9.0/30", "--port", "1")
+    assert done.status == 2
+    assert "9.9.9.0/30: expected a private network" in done.err
+    done = await shell.bare("discover", "127.77.0.0/28", "--config.file", "forgotten.yaml")
+    assert done.status == 2
+    assert "forgotten.yaml: expected a readable file" in done.err
+
+
+async def test_a_network_named_twice_is_scanned_once(shell: Shell) -> None:
+    port = str(shell.simulation.miners["l9"].port)
+    done = await shell.run("discover", "127.77.0.0/28", "127.77.0.0/28", "127.77.0.0/29", "--port", port)
+    assert "3 miners at 14 addresses" in done.out
+    written = yaml.safe_load(
+        (await shell.run("discover", "127.77.0.0/28", "127.77.0.0/28", "--port", port, "--yaml")).out
+    )
+    assert written["fleet"]["allowed_networks"] == ["127.77.0.0/28"]
+
+
+def test_the_networks_this_machine_is_in() -> None:
+    routes = """Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT
+eth0\t00000000\t0101A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0
+eth0\t0001A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
+docker0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0
+wide0\t0000000A\t00000000\t0001\t0\t0\t0\t000000FF\t0\t0\t0
+wan0\t00090909\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
+far0\t0002A8C0\t0101A8C0\t0003\t0\t0\t0\t00FFFFFF\t0\t0\t0
+"""
+    assert own_networks(routes) == ["192.168.1.0/24"]
+
+
+def test_a_narrow_terminal_cuts_nothing_off() -> None:
+    row = Identity(
+        "v1", model="Antminer L9", firmware="VNish", firmware_version="1.2.7-long", mac="a0:b0:45:00:00:01",
+        hostname="a-name-of-some-length",
+    )  # fmt: skip
+    out = Console(width=64, file=io.StringIO())
+    table = _table([Found(Endpoint("http", "127.77.0.200", 80), row)], State="state", Interface="api")
+    with out.capture() as capture:
+        out.print(table)
+    shown = capture.get()
+    assert "…" not in shown
+    assert "127.77.0.200" in shown
+    assert "Interface" in shown
+    whole = "127.77.0.200 L9 1.2.7 a0:b0:45:00:00:01 v1"
+    assert sorted(re.findall(r"\d", shown)) == sorted(re.findall(r"\d", whole))
+
+
 async def test_discover_lists_miners_with_their_makers_firmware_apart(shell: Shell) -> None:
     port = str(shell.simulation.miners["l9"].port)
     async with Simulation([STOCK], port=int(port), network="127.77.9"):
@@ -232,7 +358,7 @@ def test_what_discover_writes_is_a_good_configuration(tmp_path: Path) -> None:
         for n, name in enumerate(names, 1)
     ]
     path = tmp_path / "config.yaml"
-    path.write_text(_dump(configuration(found)))
+    path.write_text(_dump(configuration(found, ["127.77.0.0/24"])))
     written = [miner.instance for miner in load(path, {}).fleet.all_miners()]
     assert len(set(written)) == len(names)
     assert written[:4] == ["124e567", "a", "a-2", "a-2-2"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -48,3 +49,39 @@ async def test_a_scraper_that_leaves_takes_its_question_to_the_miner_along(tmp_p
             process.terminate()
             await process.wait()
         assert process.returncode == 0
+
+
+async def test_systemd_is_told_when_it_is_ready_alive_and_stopping(tmp_path: Path) -> None:
+    told: asyncio.Queue[str] = asyncio.Queue()
+
+    class Manager(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, addr: object) -> None:
+            told.put_nowait(data.decode())
+
+    path = tmp_path / "notify"
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    listening.bind(str(path))
+    listening.setblocking(False)
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(Manager, sock=listening)
+    file = tmp_path / "config.yaml"
+    file.write_text("fleet: {miner_ips: [127.77.0.1]}\n")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "exporter", "serve", f"--config.file={file}"),
+        "--web.listen-address=127.0.0.1:0",
+        cwd=ROOT,
+        env={**os.environ, "NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "20000"},
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with asyncio.timeout(60):
+            assert await told.get() == "READY=1\nSTATUS=1 miners, 0 pools"
+            assert [await told.get() for _ in range(3)] == ["WATCHDOG=1"] * 3
+            process.terminate()
+            while (said := await told.get()) == "WATCHDOG=1":
+                pass
+        assert said == "STOPPING=1"
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        assert await process.wait() == 0
+        transport.close()
