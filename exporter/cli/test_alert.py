@@ -22,7 +22,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from rich.text import Text
 
-from exporter.cli.common import console, json_option, print_json
+from exporter.cli.common import command, console, json_option, print_json
 from exporter.config.load import ConfigError
 
 ALERT = "MinefleetTestAlert"
@@ -67,8 +67,14 @@ class Channel:
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = commands.add_parser(
-        "test-alert", help="send a marked alert through Alertmanager, and say which channels took it"
+    parser = command(
+        commands,
+        "test-alert",
+        "send a marked alert through Alertmanager, and say which channels took it",
+        """
+        minefleet-exporter test-alert
+        minefleet-exporter test-alert --alertmanager.url http://127.0.0.1:9094
+        """,
     )
     parser.add_argument(
         "--alertmanager.url",
