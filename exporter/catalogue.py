@@ -1019,6 +1019,11 @@ MINER_ACCOUNT = _info(
     " (fleet.miners[].pool, fleet.pool, the account's stratum_hosts)",
     "account",
 )
+POOL_ACCOUNT = _info(
+    "minefleet_pool_account_info",
+    "The configured account among whose hosts a pool in the miner's list is (the account's stratum_hosts)",
+    "pool account",
+)
 POOL_MATCH = _flag(
     "minefleet_pool_match",
     "1 if a pool in the miner's list is where the configuration wants it to mine, and under the right worker as far"
@@ -1039,13 +1044,63 @@ THRESHOLD_TEMPERATURE_CRITICAL = _gauge(
     "minefleet_threshold_temperature_critical_celsius",
     "Chip temperature that is dangerous (alerts.thresholds.temperature_critical)",
 )
+THRESHOLD_PCB_TEMPERATURE = _gauge(
+    "minefleet_threshold_pcb_temperature_celsius",
+    "Temperature of the hottest board sensor that warrants a warning (alerts.thresholds.pcb_temperature)",
+)
+THRESHOLD_INLET_TEMPERATURE = _gauge(
+    "minefleet_threshold_inlet_temperature_celsius",
+    "Temperature of the coolest board sensor, which the intake's air meets first, that warrants a warning"
+    " (alerts.thresholds.inlet_temperature)",
+)
+THRESHOLD_WATER_TEMPERATURE = _gauge(
+    "minefleet_threshold_water_temperature_celsius",
+    "Temperature of the cooling water that warrants a warning (alerts.thresholds.water_temperature)",
+)
+THRESHOLD_PSU_TEMPERATURE = _gauge(
+    "minefleet_threshold_psu_temperature_celsius",
+    "Temperature of a power supply's sensor that warrants a warning (alerts.thresholds.psu_temperature)",
+)
+THRESHOLD_ROOM_EXCESS = _gauge(
+    "minefleet_threshold_room_excess_celsius",
+    "How much hotter than the median of its site a miner's hottest chip may be (alerts.thresholds.room_excess)",
+)
 THRESHOLD_HASHRATE_DROP = _ratio(
     "minefleet_threshold_hashrate_drop_ratio",
-    "Loss against the last hour that warrants a warning (alerts.thresholds.hashrate_drop_percent)",
+    "Loss against the last day's best hour, or against nominal, that warrants a warning"
+    " (alerts.thresholds.hashrate_drop_percent)",
 )
 THRESHOLD_POWER_SPIKE = _gauge(
     "minefleet_threshold_power_spike_ratio",
     "Rise against the last hour that warrants a warning (alerts.thresholds.power_spike_percent)",
+    low=0,
+)
+THRESHOLD_PRESET_EXCESS = _gauge(
+    "minefleet_threshold_preset_excess_ratio",
+    "Power above the preset's that warrants a warning (alerts.thresholds.preset_excess_percent)",
+    low=0,
+)
+THRESHOLD_EFFICIENCY_LOSS = _gauge(
+    "minefleet_threshold_efficiency_loss_ratio",
+    "Rise of the energy a hash takes, against the day a week ago, that warrants a warning"
+    " (alerts.thresholds.efficiency_loss_percent)",
+    low=0,
+)
+THRESHOLD_FAN_LAG = _ratio(
+    "minefleet_threshold_fan_lag_ratio",
+    "How much slower than the fastest of its miner a fan may turn (alerts.thresholds.fan_lag_percent)",
+)
+THRESHOLD_HARDWARE_ERRORS = _ratio(
+    "minefleet_threshold_hardware_error_ratio",
+    "Share of wrong nonces that warrants a warning (alerts.thresholds.hardware_error_percent)",
+)
+THRESHOLD_REJECTS = _ratio(
+    "minefleet_threshold_reject_ratio",
+    "Share of rejected and late shares that warrants a warning (alerts.thresholds.reject_percent)",
+)
+THRESHOLD_SHARE_SILENCE = _gauge(
+    "minefleet_threshold_share_silence_seconds",
+    "Time without an accepted share that warrants a warning (alerts.thresholds.share_silence_minutes)",
     low=0,
 )
 THRESHOLD_OFFLINE = _gauge(
@@ -1053,10 +1108,43 @@ THRESHOLD_OFFLINE = _gauge(
     "Time without an answer after which a miner is offline (alerts.thresholds.offline_duration_minutes)",
     low=0,
 )
+THRESHOLD_CHIPS_DYING = _gauge(
+    "minefleet_threshold_chips_dying_chips",
+    "Chips a board may lose in a day before its death is near (alerts.thresholds.chips_dying_per_day)",
+    low=0,
+)
+THRESHOLD_REBOOTS = _gauge(
+    "minefleet_threshold_reboots_restarts",
+    "Restarts in an hour that warrant a warning (alerts.thresholds.restarts_per_hour)",
+    low=0,
+)
+THRESHOLD_SITE_OUTAGE = _ratio(
+    "minefleet_threshold_site_outage_ratio",
+    "Share of a site's miners that are down at once when it is the site (alerts.thresholds.site_outage_percent)",
+)
+THRESHOLD_READING_TIME = _gauge(
+    "minefleet_threshold_reading_time_seconds",
+    "Time of a reading that is near its timeout: four fifths of it (fleet.timeout_seconds)",
+    low=0,
+)
 THRESHOLD_POOL_DATA_AGE = _gauge(
     "minefleet_threshold_pool_data_age_seconds",
     "Age at which the pool's figures are stale and no longer shown (the pool's max_age_minutes)",
     low=0,
+)
+THRESHOLD_POOL_SHORTFALL = _ratio(
+    "minefleet_threshold_pool_shortfall_ratio",
+    "Share of the miners' work a pool may leave uncredited, luck and refused shares left out"
+    " (alerts.thresholds.pool_shortfall_percent)",
+)
+THRESHOLD_PROFITABILITY_DROP = _ratio(
+    "minefleet_threshold_profitability_drop_ratio",
+    "Loss of what a hash earns against the day before that warrants a warning"
+    " (alerts.thresholds.profitability_drop_percent)",
+)
+THRESHOLD_BUDGET = _ratio(
+    "minefleet_threshold_request_budget_ratio",
+    "Share of an hour's requests that should be left (alerts.thresholds.request_budget_percent)",
 )
 ELECTRICITY_PRICE = _gauge(
     "minefleet_electricity_price_usd_per_joule",

@@ -36,7 +36,7 @@ from exporter.pools.workers import WorkerNames
 from exporter.probe import Look, Reader
 from exporter.vnish import metrics as miner_metrics
 from exporter.vnish.access import Access
-from exporter.vnish.audit import PoolAudit, mined_at
+from exporter.vnish.audit import PoolAudit, is_owners, mined_at, pool_host
 from exporter.vnish.reading import MinerReading
 from exporter.vnish.source import VnishSource
 
@@ -45,6 +45,8 @@ _JOULES_PER_KWH = 3.6e6
 _MARKET_PAUSE_SECONDS = 60.0
 # A pool's URL is the owner's own word.
 _ANYWHERE = Policy(None)
+# A reading that takes longer than this part of its timeout will soon take longer than all of it.
+_NEAR_TIMEOUT = 0.8
 # What says how a target is written, not how it is asked: its reader stays when only these change. All other
 # keys count, so that one which is new is not forgotten.
 _NOT_ASKING = frozenset(
@@ -76,6 +78,20 @@ class Payer:
         """The account's name, by the *host* the miner mines to; ``None`` while nobody can tell."""
         if self.configured is not None or host is None:
             return self.configured
+        return self._account_at(host)
+
+    def write(self, reading: MinerReading | None, page: Page) -> None:
+        """Add who pays for the miner, and whose the pools in its list are."""
+        account = self.account(mined_at(reading) if reading else None)
+        if account is not None:
+            page.add(c.MINER_ACCOUNT, 1.0, account)
+        for pool in reading.pools if reading else ():
+            host = pool_host(pool.url) if is_owners(pool) else None
+            owner = self._account_at(host) if host else None
+            if owner is not None:
+                page.add(c.POOL_ACCOUNT, 1.0, pool.number, owner)
+
+    def _account_at(self, host: str) -> str | None:
         return next((one.instance for one in self.accounts if one.mined_at(host)), None)
 
 
@@ -117,9 +133,7 @@ class Target:
         if self.audit and look.reading is not None:
             self.audit.write(look.reading, page)
         if self.payer:
-            account = self.payer.account(mined_at(look.reading) if look.reading else None)
-            if account is not None:
-                page.add(c.MINER_ACCOUNT, 1.0, account)
+            self.payer.write(look.reading, page)
         if self.market and self.account:
             reading = self.reader.shown(look)
             if reading is not None:
@@ -265,7 +279,7 @@ class Fleet:
             # No credentials: those belong to configured miners only.
             miner = Miner(address=name)
             reader = self._miner_reader(name, miner, endpoint)
-            static = _miner_static(miner, self.config.root.alerts.thresholds, configured=False)
+            static = self._miner_static(miner, self.config.root.alerts.thresholds, configured=False)
             target = self._unconfigured[name] = Target(
                 name, MODULE, {}, reader, static, electricity=self._electricity
             )
@@ -284,7 +298,7 @@ class Fleet:
         reader = self._reader(
             MODULE, miner.instance, made_from, lambda: self._miner_reader(miner.instance, miner, endpoint)
         )
-        static = _miner_static(
+        static = self._miner_static(
             miner, miner.thresholds.over(self.config.root.alerts.thresholds), configured=True
         )
         expected = fleet.expected_pools if miner.expected_pools is None else miner.expected_pools
@@ -297,6 +311,36 @@ class Fleet:
         self.miners[miner.instance] = target
         self._by_address[endpoint.host, endpoint.port] = target
         self._ports.add(endpoint.port)
+
+    def _miner_static(self, miner: Miner, thresholds: Thresholds, *, configured: bool) -> Page:
+        page = Page()
+        page.add(c.MINER_CONFIGURED, float(configured))
+        page.add(c.FLEET_MINER_INFO, 1.0, miner.worker or "")
+        page.add(c.MINER_POWER_CONFIGURED, miner.power_watts)
+        page.add(c.THRESHOLD_READING_TIME, _NEAR_TIMEOUT * self.config.fleet.timeout_seconds)
+        for metric, value in (
+            (c.THRESHOLD_TEMPERATURE_WARNING, thresholds.temperature_warning),
+            (c.THRESHOLD_TEMPERATURE_CRITICAL, thresholds.temperature_critical),
+            (c.THRESHOLD_PCB_TEMPERATURE, thresholds.pcb_temperature),
+            (c.THRESHOLD_INLET_TEMPERATURE, thresholds.inlet_temperature),
+            (c.THRESHOLD_WATER_TEMPERATURE, thresholds.water_temperature),
+            (c.THRESHOLD_PSU_TEMPERATURE, thresholds.psu_temperature),
+            (c.THRESHOLD_ROOM_EXCESS, thresholds.room_excess),
+            (c.THRESHOLD_HASHRATE_DROP, thresholds.hashrate_drop_percent / 100),
+            (c.THRESHOLD_POWER_SPIKE, thresholds.power_spike_percent / 100),
+            (c.THRESHOLD_PRESET_EXCESS, thresholds.preset_excess_percent / 100),
+            (c.THRESHOLD_EFFICIENCY_LOSS, thresholds.efficiency_loss_percent / 100),
+            (c.THRESHOLD_FAN_LAG, thresholds.fan_lag_percent / 100),
+            (c.THRESHOLD_HARDWARE_ERRORS, thresholds.hardware_error_percent / 100),
+            (c.THRESHOLD_REJECTS, thresholds.reject_percent / 100),
+            (c.THRESHOLD_SHARE_SILENCE, thresholds.share_silence_minutes * 60),
+            (c.THRESHOLD_OFFLINE, thresholds.offline_duration_minutes * 60),
+            (c.THRESHOLD_CHIPS_DYING, thresholds.chips_dying_per_day),
+            (c.THRESHOLD_REBOOTS, thresholds.restarts_per_hour),
+            (c.THRESHOLD_SITE_OUTAGE, thresholds.site_outage_percent / 100),
+        ):
+            page.add(metric, value)
+        return page
 
     def _miner_reader(self, name: str, miner: Miner, endpoint: Endpoint) -> Reader[MinerReading]:
         fleet = self.config.fleet
@@ -357,7 +401,12 @@ class Fleet:
         )
         static = Page()
         static.add(c.MINING_POOL_INFO, 1.0, account.type)
+        thresholds = self.config.root.alerts.thresholds
         static.add(c.THRESHOLD_POOL_DATA_AGE, max_age)
+        static.add(c.THRESHOLD_POOL_SHORTFALL, thresholds.pool_shortfall_percent / 100)
+        static.add(c.THRESHOLD_PROFITABILITY_DROP, thresholds.profitability_drop_percent / 100)
+        static.add(c.THRESHOLD_BUDGET, thresholds.request_budget_percent / 100)
+        static.add(c.THRESHOLD_READING_TIME, _NEAR_TIMEOUT * self.config.fleet.timeout_seconds)
         self.pools[instance] = Target(
             instance, account.type, settings.labels, reader, static, account=account, market=self.market
         )
@@ -466,16 +515,3 @@ def _asking(config: Config) -> object:
     """The part of the fleet's settings that says how targets are asked."""
     fleet = config.fleet
     return (fleet.retries, fleet.max_response_bytes, fleet.min_interval_seconds, fleet.timeout_seconds)
-
-
-def _miner_static(miner: Miner, thresholds: Thresholds, *, configured: bool) -> Page:
-    page = Page()
-    page.add(c.MINER_CONFIGURED, float(configured))
-    page.add(c.FLEET_MINER_INFO, 1.0, miner.worker or "")
-    page.add(c.MINER_POWER_CONFIGURED, miner.power_watts)
-    page.add(c.THRESHOLD_TEMPERATURE_WARNING, thresholds.temperature_warning)
-    page.add(c.THRESHOLD_TEMPERATURE_CRITICAL, thresholds.temperature_critical)
-    page.add(c.THRESHOLD_HASHRATE_DROP, thresholds.hashrate_drop_percent / 100)
-    page.add(c.THRESHOLD_POWER_SPIKE, thresholds.power_spike_percent / 100)
-    page.add(c.THRESHOLD_OFFLINE, thresholds.offline_duration_minutes * 60)
-    return page

@@ -90,14 +90,37 @@ Celsius = Annotated[Number, Field(gt=0, le=150)]
 Watts = Annotated[Number, Field(gt=0, le=20_000)]
 
 
+_Share = Annotated[Number, Field(gt=0, lt=100)]
+_Rise = Annotated[Number, Field(gt=0, le=1000)]
+_Minutes = Annotated[Number, Field(gt=0, le=1440)]
+_Count = Annotated[Number, Field(ge=1, le=1000)]
+
+
 class Thresholds(Section):
     """When to alert; exported as series, which the rules compare against."""
 
     temperature_warning: Celsius = 80.0
     temperature_critical: Celsius = 90.0
-    hashrate_drop_percent: Annotated[Number, Field(gt=0, lt=100)] = 20.0
-    power_spike_percent: Annotated[Number, Field(gt=0, le=1000)] = 30.0
-    offline_duration_minutes: Annotated[Number, Field(gt=0, le=1440)] = 5.0
+    pcb_temperature: Celsius = 80.0
+    inlet_temperature: Celsius = 60.0
+    water_temperature: Celsius = 65.0
+    psu_temperature: Celsius = 90.0
+    room_excess: Celsius = 15.0
+    hashrate_drop_percent: _Share = 20.0
+    power_spike_percent: _Rise = 30.0
+    preset_excess_percent: _Rise = 10.0
+    efficiency_loss_percent: _Rise = 10.0
+    fan_lag_percent: _Share = 30.0
+    hardware_error_percent: _Share = 2.0
+    reject_percent: _Share = 5.0
+    share_silence_minutes: _Minutes = 15.0
+    offline_duration_minutes: _Minutes = 5.0
+    chips_dying_per_day: _Count = 3.0
+    restarts_per_hour: _Count = 3.0
+    site_outage_percent: _Share = 30.0
+    pool_shortfall_percent: _Share = 3.0
+    profitability_drop_percent: _Share = 30.0
+    request_budget_percent: _Share = 10.0
 
     @model_validator(mode="after")
     def _ordered(self) -> Thresholds:
@@ -114,9 +137,22 @@ class ThresholdOverrides(Section):
 
     temperature_warning: Celsius | None = None
     temperature_critical: Celsius | None = None
-    hashrate_drop_percent: Annotated[Number, Field(gt=0, lt=100)] | None = None
-    power_spike_percent: Annotated[Number, Field(gt=0, le=1000)] | None = None
-    offline_duration_minutes: Annotated[Number, Field(gt=0, le=1440)] | None = None
+    pcb_temperature: Celsius | None = None
+    inlet_temperature: Celsius | None = None
+    water_temperature: Celsius | None = None
+    psu_temperature: Celsius | None = None
+    room_excess: Celsius | None = None
+    hashrate_drop_percent: _Share | None = None
+    power_spike_percent: _Rise | None = None
+    preset_excess_percent: _Rise | None = None
+    efficiency_loss_percent: _Rise | None = None
+    fan_lag_percent: _Share | None = None
+    hardware_error_percent: _Share | None = None
+    reject_percent: _Share | None = None
+    share_silence_minutes: _Minutes | None = None
+    offline_duration_minutes: _Minutes | None = None
+    chips_dying_per_day: _Count | None = None
+    restarts_per_hour: _Count | None = None
 
     def over(self, fleet: Thresholds) -> Thresholds:
         """The miner's thresholds.

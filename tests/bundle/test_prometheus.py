@@ -125,7 +125,7 @@ def test_an_alert_says_what_to_do(rule: dict[str, Any]) -> None:
 def test_recording_rules_are_named_by_level_metric_and_operation() -> None:
     for name in RECORDED:
         assert re.fullmatch(
-            r"((instance|site|fleet)(_cause)?|instance_(board|worker)):[a-z0-9_]+:[a-z0-9_]+", name
+            r"((instance|site|fleet)(_cause)?|instance_(board|worker|pool)):[a-z0-9_]+:[a-z0-9_]+", name
         )
 
 
