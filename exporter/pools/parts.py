@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -33,6 +34,7 @@ class _Part:
     at: float
     up: bool
     tried: float
+    counted: bool = False
 
 
 class Parts:
@@ -102,8 +104,10 @@ class Parts:
                 if error.reason in (Reason.UNAUTHORISED, Reason.UNKNOWN_ACCOUNT, Reason.IP_NOT_ALLOWED):
                     raise
                 if not isinstance(error, _NotYetError):
-                    value, at = (kept.value, kept.at) if kept else (None, -math.inf)
-                    kept = self._parts[name] = _Part(value, at, False, self._clock())
+                    value, at, counted = (
+                        (kept.value, kept.at, kept.counted) if kept else (None, -math.inf, True)
+                    )
+                    kept = self._parts[name] = _Part(value, at, False, self._clock(), counted)
         return cast(T, kept.value) if kept and now - kept.at < self._kept_seconds else None
 
     def age(self, name: str) -> float | None:
@@ -115,6 +119,17 @@ class Parts:
         """Why the last try of the call *name* failed; ``None`` if it did not."""
         error = self._errors.get(name)
         return _again(error) if error else None
+
+    def odd(self, name: str, counter: Counter[str]) -> Counter[str]:
+        """Where the odd fields of the call *name* are counted: *counter* once for each outcome.
+
+        An outcome that is kept is read again and again, and was odd once.
+        """
+        part = self._parts.get(name)
+        if part is None or part.counted:
+            return Counter()
+        part.counted = True
+        return counter
 
     def longest_untried(self, names: Iterable[str]) -> list[str]:
         """*names*, those first that were never tried, then by how long ago they were."""

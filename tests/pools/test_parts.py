@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import pytest
@@ -171,3 +172,23 @@ async def test_a_failure_that_is_kept_holds_no_answer(clock: FakeClock) -> None:
     [kept] = parts._errors.values()
     assert (kept.reason, kept.detail) == (Reason.BAD_SHAPE, "a large one")
     assert (kept.__traceback__, kept.__context__, kept.__cause__) == (None, None, None)
+
+
+async def test_an_outcome_that_is_kept_is_odd_once(clock: FakeClock) -> None:
+    parts, caller = make(clock)
+    odd: Counter[str] = Counter()
+    for _ in range(3):
+        await parts.optional(caller, "slow", 300, caller.call("slow"))  # type: ignore[arg-type]
+        parts.odd("slow", odd)["field"] += 1
+        clock.advance(60)
+    assert odd == {"field": 1}
+    caller.error = ProbeError(Reason.HTTP_STATUS, "503")
+    clock.advance(300)
+    await parts.optional(caller, "slow", 300, caller.call("slow"))  # type: ignore[arg-type]
+    parts.odd("slow", odd)["field"] += 1
+    assert odd == {"field": 1}, "a failure leaves the outcome that was counted"
+    caller.error = None
+    clock.advance(60)
+    await parts.optional(caller, "slow", 300, caller.call("slow"))  # type: ignore[arg-type]
+    parts.odd("slow", odd)["field"] += 1
+    assert odd == {"field": 2}

@@ -21,7 +21,6 @@ from exporter.pools.reading import PoolReading
 from exporter.pools.workers import MOST_WORKERS
 from exporter.pools.yiimp.site import Status, networks, status
 from exporter.pools.yiimp.wallet import wallet_of
-from exporter.simulator.pools.yiimp import TOO_HIGH
 from exporter.simulator.simulation import MinerSpec
 from tests.conftest import FakeClock
 from tests.pools.mangled import mangled
@@ -150,10 +149,14 @@ def test_a_wallet_of_two_balances_and_three_workers() -> None:
     assert wallet.coin.earned_24h is None, "paid24h is what was paid out, not income"
     assert set(wallet.workers) == {"l9a", "barn7"}
     assert wallet.nameless == 1
-    assert wallet.hashrate == 19e9, "with the login nobody named, without the other algorithm"
+    # What the software counts is 2^42/1000 hashes where there are 2^32.
+    true = 0.9765625
+    assert wallet.hashrate == pytest.approx(19e9 * true), (
+        "with the login nobody named, without the other algorithm"
+    )
     first = wallet.workers["l9a"]
-    assert first.hashrate == {"now": 10e9}, "logins of one name are added"
-    assert (first.rate_accepted, first.rate_rejected) == (10e9, 2e7)
+    assert first.hashrate == {"now": pytest.approx(10e9 * true)}, "logins of one name are added"
+    assert (first.rate_accepted, first.rate_rejected) == pytest.approx((10e9 * true, 2e7 * true))
     assert (first.shares_accepted, first.hashes_accepted, first.reject_ratio) == (None, None, None)
     assert first.online is True
     assert first.last_share is None
@@ -173,7 +176,7 @@ def test_a_fork_that_prints_hashrates_is_read() -> None:
     assert wallet.workers["a"].hashrate == {"now": 12e6}
     row["accepted"] = 13e6  # type: ignore[assignment]
     wallet = wallet_of({"currency": "LTC", "miners": [row]}, "scrypt", Counter())
-    assert wallet.workers["a"].hashrate == {"now": 13e6}
+    assert wallet.workers["a"].hashrate == {"now": pytest.approx(13e6 * 0.9765625)}
 
 
 @pytest.mark.parametrize(
@@ -203,10 +206,9 @@ async def test_over_a_socket_it_is_what_the_miners_hash(tmp_path: Path) -> None:
         page = await pool_page(site)
         assert page["mining_pool_up"] == {(): 1}
         assert page["mining_pool_workers"] == {(("state", "online"),): 3, (("state", "offline"),): 0}
-        truth = sum(host.miner.owner_rate() for host in site.simulation.miners.values())
         hashes = page["mining_pool_hashrate_hashes_per_second"][(("window", "now"),)]
-        assert hashes == pytest.approx(truth * TOO_HIGH, rel=0.2)
         account = site.simulation.account
+        assert hashes == pytest.approx(account.rate(300.0), rel=0.01)
         worth = sum(account.coins_per_hash(ticker) * one.usd for ticker, one in account.networks.items())
         quotes = page["mining_pool_profitability_btc_per_hash"]
         labels = {"algorithm": "scrypt", "coin": ""}

@@ -63,51 +63,55 @@ class TokenSource(PoolSource):
         """
         found = PoolReading()
         odd = found.unexpected
+        parts = self._parts
         user = {"mining_user_name": self._account}
-        rates = await self._parts.required(
+        rates = await parts.required(
             client, "hash_rate", 0.0, partial(self._post, "hash_rate/info", {"currency": "litecoin", **user})
         )
-        info = Fields(rates, "hash_rate", odd).object("info")
+        info = Fields(rates, "hash_rate", parts.odd("hash_rate", odd)).object("info")
         if not info:
             raise ProbeError(Reason.NO_DATA, "hash_rate/info has no figures of this account")
         found.hashrate = hashrates(info, _WINDOWS)
-        listed = await self._parts.optional(
+        listed = await parts.optional(
             client,
             "workers",
             _WORKERS_SECONDS,
             partial(self._post, "hash_rate/worker/list", {"currency": "litecoin", **user}),
         )
         if listed is not None:
-            _workers(found, Fields(listed, "workers", odd))
+            _workers(found, Fields(listed, "workers", parts.odd("workers", odd)))
         for ticker, currency in _CURRENCIES.items():
             await self._money(client, found, ticker, {"currency": currency, **user})
-        found.parts = dict(self._parts.up)
+        found.parts = dict(parts.up)
         return found
 
     async def _money(self, client: Client, found: PoolReading, ticker: str, asked: dict[str, Any]) -> None:
         more = {"calculate_estimated_income": True, "historical_total_income_outcome": True}
-        balance = await self._parts.optional(
+        parts = self._parts
+        part = f"balance {ticker}"
+        balance = await parts.optional(
             client,
-            f"balance {ticker}",
+            part,
             _MONEY_SECONDS,
             partial(self._told_or_not, "assets/balance", asked | more),
         )
         if balance:
-            info = Fields(balance, "balance", found.unexpected).object("balance_info")
+            info = Fields(balance, "balance", parts.odd(part, found.unexpected)).object("balance_info")
             coin = found.coin(ticker)
             coin.balance_confirmed = info.numeral("balance")
             coin.balance_unconfirmed = info.numeral("immature_balance")
             coin.paid_total = info.numeral("paid")
             coin.earned_yesterday = info.numeral("yesterday_income")
         for kind in ("revenue", "payout"):
-            rows = await self._parts.optional(
+            part = f"{kind} {ticker}"
+            rows = await parts.optional(
                 client,
-                f"{kind} {ticker}",
+                part,
                 _MONEY_SECONDS,
                 partial(self._transactions, kind, asked),
             )
             if rows:
-                _transactions(found, ticker, kind, Fields(rows, kind, found.unexpected))
+                _transactions(found, ticker, kind, Fields(rows, kind, parts.odd(part, found.unexpected)))
 
     async def _transactions(self, kind: str, asked: dict[str, Any], client: Client) -> Any:
         now = int(self._wall_clock())

@@ -11,6 +11,7 @@ pool's own wiki and several clients.
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from typing import Any
@@ -67,45 +68,48 @@ class AccountSource(PoolSource):
             ProbeError: ``unauthorised``, ``ip_not_allowed``, ``unknown_account`` or ``pool_error`` by the
                 envelope's code, else as ``ask``.
         """
-        found = PoolReading()
-        data = await self._parts.required(
+        found, parts = PoolReading(), self._parts
+        data = await parts.required(
             client, "hashrate", 0.0, partial(self._data, path="/hashrate", query={"coin": "LTC"})
         )
-        _hashrate(found, Fields(data, "hashrate", found.unexpected))
-        pages = await self._parts.optional(client, "workers", _WORKERS_SECONDS, self._worker_pages)
+        _hashrate(found, Fields(data, "hashrate", parts.odd("hashrate", found.unexpected)))
+        pages = await parts.optional(client, "workers", _WORKERS_SECONDS, self._worker_pages)
         if pages is not None:
-            _workers(found, pages)
-        balance = await self._parts.optional(
+            _workers(found, pages, parts.odd("workers", found.unexpected))
+        balance = await parts.optional(
             client, "account", _MONEY_SECONDS, partial(self._data, path="/account", query={})
         )
         if balance is not None:
-            _balances(found, Fields(balance, "account", found.unexpected))
+            _balances(found, Fields(balance, "account", parts.odd("account", found.unexpected)))
         for ticker in _COINS:
             await self._money(client, found, ticker)
-        found.parts = dict(self._parts.up)
+        found.parts = dict(parts.up)
         return found
 
     async def _money(self, client: Client, found: PoolReading, ticker: str) -> None:
         kind = "profit" if ticker == "LTC" else "reward"
+        history_part, payments_part = f"{kind} history {ticker}", f"payments {ticker}"
         query = {"coin": ticker, "page": "1", "limit": "10"} | ({"utc": "true"} if kind == "profit" else {})
         history = await self._parts.optional(
             client,
-            f"{kind} history {ticker}",
+            history_part,
             _MONEY_SECONDS,
             partial(self._data, path=f"/{kind}/history", query=query),
         )
         if history is not None:
-            rows = Fields(history, "history", found.unexpected).objects("data", _MOST_BALANCES)
+            odd = self._parts.odd(history_part, found.unexpected)
+            rows = Fields(history, "history", odd).objects("data", _MOST_BALANCES)
             day = self._yesterday(UTC if kind == "profit" else _BEIJING)
             earned = [one.numeral("total_profit") for one in rows if one.text("date") == day]
             found.coin(ticker).earned_yesterday = earned[0] if earned else None
         payouts = await self._parts.optional(
             client,
-            f"payments {ticker}",
+            payments_part,
             _MONEY_SECONDS,
             partial(self._payments, ticker=ticker),
         )
-        for one in items(payouts, "payments", found.unexpected, _MOST_BALANCES):
+        odd = self._parts.odd(payments_part, found.unexpected)
+        for one in items(payouts, "payments", odd, _MOST_BALANCES):
             if time := one.numeral("create_time"):
                 found.coin(ticker).paid_at(time, one.numeral("amount"))
 
@@ -154,8 +158,8 @@ def _hashrate(found: PoolReading, data: Fields) -> None:
     found.workers_offline = data.numeral("unactive_workers")
 
 
-def _workers(found: PoolReading, rows: list[Any]) -> None:
-    listed = list(items(rows, "workers", found.unexpected, MOST_WORKERS + PAGE_ROWS))
+def _workers(found: PoolReading, rows: list[Any], odd: Counter[str]) -> None:
+    listed = list(items(rows, "workers", odd, MOST_WORKERS + PAGE_ROWS))
     found.workers, found.workers_cut = bounded(
         (name, partial(_worker, one)) for one in listed if isinstance(name := one.raw("worker_name"), str)
     )

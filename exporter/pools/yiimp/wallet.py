@@ -6,9 +6,10 @@ sites ``symbol``; ``INVALID`` for an address that is none). ``paid24h`` is what 
 Unix seconds and may be text.
 
 ``miners`` lists logins that are connected now. ``accepted`` and ``rejected`` are not numbers of shares but
-hashes per second over the last five minutes; the software counts 2^42/1000 hashes where there are 2^32, 2.4 %
-too many. A worker's name is its ``ID``, else the first word of its ``password`` that is no option; several
-logins may share one and are added. Nothing tells of a last share. Sites answer a caller who is too quick, an
+hashes per second over the last five minutes; every version of the software counts 2^42/1000 hashes for a
+difficulty of 1, which is 2^32 hashes, and so 2.4 % too many: they are taken off here. A
+worker's name is its ``ID``, else the first word of its ``password`` that is no option; several logins may
+share one and are added. Nothing tells of a last share. Sites answer a caller who is too quick, an
 address they do not know and a locked account alike: status 200 and nothing. Source: the software's own API
 controller, a recorded answer, and public clients of several sites.
 """
@@ -38,6 +39,8 @@ _REPEAT_SECONDS = 10.0
 _STATUS_SECONDS = 60.0
 _CURRENCIES_SECONDS = 300.0
 _MOST_MINERS = 20_000
+# Hashes there are in what the software counts as one.
+_TRUE_HASHES = 2.0**32 / (2.0**42 / 1000)
 _MOST_PAYOUTS = 500
 # Where a wallet is found: the next is tried where a site says that it has not the one before, and kept to for
 # an hour.
@@ -207,7 +210,7 @@ def _miners(found: Wallet, fields: Fields, algorithm: str) -> None:
         if ALGORITHMS.get((row.text("algo") or "").lower()) != algorithm:
             continue
         rows += 1
-        accepted, rejected = row.numeral("accepted"), row.numeral("rejected")
+        accepted, rejected = (_hashes(row.numeral(key)) for key in ("accepted", "rejected"))
         rate = accepted
         printed = row.raw("hashrate")
         if rate is None and isinstance(printed, str):
@@ -224,6 +227,10 @@ def _miners(found: Wallet, fields: Fields, algorithm: str) -> None:
         worker.rate_rejected = _plus(worker.rate_rejected, rejected)
     # Who lists nobody says that nobody hashes; rows without a rate say nothing.
     found.hashrate = total if rows else 0.0
+
+
+def _hashes(counted: float | None) -> float | None:
+    return None if counted is None else counted * _TRUE_HASHES
 
 
 def _plus(so_far: float | None, more: float | None) -> float | None:

@@ -17,7 +17,7 @@ BTC_USD = 61_000.0
 FACTOR = 1000.0
 _WINDOW_SECONDS = 300.0
 # The software takes a unit of difficulty for 2^42/1000 hashes; it is 2^32.
-TOO_HIGH = 2.0**42 / 1000 / 2.0**32
+_TOO_HIGH = 2.0**42 / 1000 / 2.0**32
 _ADDRESS = "DSimulatedWalletAddress"
 
 
@@ -105,8 +105,8 @@ class Fake:
             "algo": "scrypt",
             "difficulty": 65536,
             "subscribe": 1,
-            "accepted": worker.rate(now, _WINDOW_SECONDS) * TOO_HIGH,
-            "rejected": worker.refused_rate(now, _WINDOW_SECONDS) * TOO_HIGH,
+            "accepted": worker.rate(now, _WINDOW_SECONDS) * _TOO_HIGH,
+            "rejected": worker.refused_rate(now, _WINDOW_SECONDS) * _TOO_HIGH,
         }
 
     def _currencies(self) -> dict[str, Any]:
