@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -86,7 +87,8 @@ def run(room: str, sources: list[str], tests: list[str], named: bool, survivors:
     (folder / "pyproject.toml").write_text(toml(settings))
     names = [name.partition(":")[0] for name in again]
     if not survivors or names:
-        subprocess.run([*MUTMUT, "run", "--max-children", "1", *names], check=True, cwd=folder)
+        environ = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        subprocess.run([*MUTMUT, "run", "--max-children", "1", *names], check=True, cwd=folder, env=environ)
 
 
 def toml(settings: dict[str, dict[str, object]]) -> str:
