@@ -27,6 +27,7 @@ KILLED = ("killed", "segfault", "suspicious", "caught by type check")
 
 # What is changed, and the tests that belong to it: all that reach it would take days.
 _POOLS = "tests/pools/test_"
+_SHARED = ("__init__", "answers", "budget", "figures", "parts", "reading", "settings", "workers")
 ROOMS: dict[str, tuple[list[str], list[str]]] = {
     "breaker": (["exporter/breaker.py"], ["tests/test_breaker.py"]),
     "units": (["exporter/units.py"], ["tests/test_units.py"]),
@@ -35,7 +36,11 @@ ROOMS: dict[str, tuple[list[str], list[str]]] = {
     "fleet": (["exporter/fleet.py"], ["tests/test_fleet.py"]),
     "http": (["exporter/http.py", "exporter/address.py"], ["tests/test_http.py", "tests/test_tls.py"]),
     "vnish-metrics": (["exporter/vnish/metrics.py"], ["tests/vnish/test_metrics.py"]),
-    "pools": (["exporter/pools/*.py"], ["tests/pools"]),
+    "pools-metrics": (["exporter/pools/metrics.py"], [f"{_POOLS}metrics.py"]),
+    "pools": (
+        [f"exporter/pools/{name}.py" for name in _SHARED],
+        [f"{_POOLS}{name}.py" for name in ("accounts", "answers", "budget", "parts", "reading", "settings")],
+    ),
     "litecoinpool": (["exporter/pools/litecoinpool/*.py"], [f"{_POOLS}litecoinpool.py"]),
     "viabtc": (["exporter/pools/viabtc/*.py"], [f"{_POOLS}viabtc.py", f"{_POOLS}accounts.py"]),
     "f2pool": (["exporter/pools/f2pool/*.py"], [f"{_POOLS}f2pool.py", f"{_POOLS}accounts.py"]),
