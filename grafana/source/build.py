@@ -1,4 +1,7 @@
-"""Write the dashboards as the JSON that Grafana loads: ``python grafana/source/build.py [--check]``."""
+"""Write the dashboards as the JSON that Grafana loads, and the page about them.
+
+``python grafana/source/build.py [--check]``
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import alerts
+import boards
 import fleet
+import freshness
+import inventory
+import miner
+import pool
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 FOLDER = Path(__file__).parent.parent / "dashboards"
-DASHBOARDS = {fleet.UID: fleet.dashboard}
+PAGE = FOLDER.parent.parent / "docs" / "dashboards.md"
+PICTURES = PAGE.with_suffix("")
+DASHBOARDS = {made.UID: made.dashboard for made in (fleet, miner, boards, pool, alerts, freshness, inventory)}
 
 
 def rendered(uid: str) -> str:
@@ -24,11 +35,39 @@ def rendered(uid: str) -> str:
     return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def main(arguments: list[str]) -> int:
-    """Write every dashboard, or with ``--check`` say which file is not what would be written."""
-    stale = []
+INTRODUCTION = """# Dashboards
+
+<!-- Written by grafana/source/build.py from the dashboards. -->
+
+Each panel answers one question, which is its title. All take the data source, job, site, rack and miner from the top of
+the page, keep them and the time when you go from one to another, and mark alerts in their graphs. Blue is well, orange
+a warning, red critical; a word or number always says the same. Thresholds are those of the exporter's configuration.
+
+The pictures are of the demo's fleet of forty with each fault of the simulator, in Grafana 12.4.
+"""
+
+
+def page() -> str:
+    """What each dashboard answers, in Markdown."""
+    parts = [INTRODUCTION]
     for uid in DASHBOARDS:
-        path, text = FOLDER / f"{uid}.json", rendered(uid)
+        board = json.loads(rendered(uid))
+        parts.append(f"## {board['title'].removeprefix('Mining: ').capitalize()}\n\n{board['description']}\n")
+        if (PICTURES / f"{uid}.png").is_file():
+            parts.append(f"![{board['title']}](dashboards/{uid}.png)\n")
+        rows = [panel for panel in board["panels"] if panel["type"] != "row"]
+        parts.append(
+            "| question | what you see |\n|---|---|\n"
+            + "".join(f"| {panel['title']} | {panel['description']} |\n" for panel in rows)
+        )
+    return "\n".join(parts)
+
+
+def main(arguments: list[str]) -> int:
+    """Write every dashboard and the page, or with ``--check`` say which file is not what would be written."""
+    made = {FOLDER / f"{uid}.json": rendered(uid) for uid in DASHBOARDS} | {PAGE: page()}
+    stale = []
+    for path, text in made.items():
         if "--check" not in arguments:
             path.write_text(text, "utf-8")
         elif not path.is_file() or path.read_text("utf-8") != text:

@@ -1,380 +1,317 @@
-"""The fleet at breakfast: what am I earning, who is losing me money, and why."""
+"""The state of things on one screen: who needs me now, and why; what it earns; where in the room."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from vocabulary import (
-    AGE,
     BAD,
     CELSIUS,
     COUNT,
     EFFICIENCY,
+    FLEET,
     HASHRATE,
+    KEPT,
+    MINER,
     OK,
+    PLAIN,
+    SEVERITIES,
     SHARE,
     USD,
     WARN,
     WATTS,
-    builders,
+    Column,
+    Figure,
+    annotations,
+    bars,
+    board_of,
     coloured,
-    figure,
-    gauge_cell,
+    figures,
+    filters,
     graph,
-    linked,
+    label,
+    lines,
     list_of,
     mapped,
-    models,
-    query,
+    miner,
+    on_the_right,
+    room_map,
     shown_as,
-    steps,
-    timeline,
-    variables,
 )
 
-UID = "minefleet-fleet"
+UID = FLEET
 
-STATES = {0: ("down", BAD), 1: ("not mining", WARN), 2: ("mining", OK)}
-STATE = (
-    "vnish_up{F} + on (job, instance) (instance:vnish_hashing:bool{F} or on (job, instance) vnish_up{F} * 0)"
-)
-# Only the alerts about miners: those of the exporter have no miner to stand beside.
-ALERTS = 'count by (job, instance) (ALERTS{F, alertstate="firing", alertname=~"Minefleet.*"})'
 LOST = "instance:minefleet_lost_revenue_usd_per_day:estimate{F}"
+REVENUE = "instance:minefleet_revenue_usd_per_day:estimate{F}"
+ELECTRICITY = "instance:minefleet_electricity_usd_per_day:estimate{F}"
+POWER = "instance:vnish_power_watts:known{F}"
+PROBLEMS = "instance:minefleet_problem:severity{F}"
+WORST = f"topk by (job, instance) (1, {PROBLEMS})"
+SEVERITY = f"floor(max by (job, instance) ({PROBLEMS})) or on (job, instance) vnish_up{{F}} * 0"
+HASHING = "instance:vnish_hashing:bool{F}"
 PER_ALGORITHM = (
     " * on (job, instance) group_left (algorithm) max by (job, instance, algorithm) (vnish_miner_info{F})"
+)
+# 2 above the miner's own critical threshold, 1 above its warning.
+HEAT = (
+    "(vnish_chip_temperature_max_celsius{F}"
+    " >= bool on (job, instance) group_left () minefleet_threshold_temperature_critical_celsius{F})"
+    " + on (job, instance) (vnish_chip_temperature_max_celsius{F}"
+    " >= bool on (job, instance) group_left () minefleet_threshold_temperature_warning_celsius{F})"
+)
+HEATS = {0: ("ok", OK), 1: ("hot", WARN), 2: ("critical", BAD)}
+# Of what the miners should do; those of old firmware name no nominal rate and count with their own last one.
+OF_EXPECTED = (
+    "sum(vnish_hashrate_hashes_per_second{F}"
+    " and on (job, instance) instance:vnish_expected_hashrate_hashes_per_second:last{F})"
+    " / sum(instance:vnish_expected_hashrate_hashes_per_second:last{F})"
 )
 
 
 def dashboard() -> Any:
     """The dashboard's builder."""
-    made = (
-        builders.Dashboard("Mining fleet")
-        .uid(UID)
-        .description("What the fleet earns, who is losing money, and why.")
-        .tags(["minefleet"])
-        .readonly()
-        .time("now-6h", "now")
-        .refresh("1m")
-        .timezone("browser")
-        .tooltip(models.DashboardCursorSync.CROSSHAIR)
-        .variables(variables("vnish_up"))
-        .link(
-            builders.DashboardLink("Dashboards")
-            .type(models.DashboardLinkType.DASHBOARDS)
-            .tags(["minefleet"])
-            .as_dropdown(True)
-            .include_vars(True)
-            .keep_time(True)
-        )
+    return board_of(
+        UID,
+        "Mining: fleet",
+        "Who needs me now, and why; what the fleet earns; where in the room.",
+        [*_now(), *_all(), *_compared()],
+        filters(),
+        annotations=annotations(all_shown=False),
     )
-    for panel in (*_money(), *_who(), *_over_time()):
-        made = made.with_panel(panel)
-    made = made.with_row(builders.Row("Boards and fans"))
-    for panel in _hardware():
-        made = made.with_panel(panel)
-    made = made.with_row(builders.Row("Pool"))
-    for panel in _pool():
-        made = made.with_panel(panel)
-    return made
 
 
-def _money() -> list[Any]:
-    return [
-        figure(
-            "Earning a day",
-            "The pool's price per hash now times the hashrate now, per day. Unknown without fresh figures.",
-            "sum(instance:minefleet_revenue_usd_per_day:estimate{F})",
-            USD,
-            decimals=2,
-        ),
-        figure(
-            "Losing a day",
-            "What miners that are down, weak or stopped do not earn, against their nominal rate.",
-            f"sum({LOST})",
-            USD,
-            decimals=2,
-            thresholds=steps((None, OK), (1, WARN), (20, BAD)),
-        ),
-        figure(
-            "Electricity a day",
-            "Power times the configured price. Unknown without economics.electricity_usd_per_kwh.",
-            "sum(instance:minefleet_electricity_usd_per_day:estimate{F})",
-            USD,
-            decimals=2,
-        ),
-        figure(
-            "Margin a day",
-            "Earning less electricity.",
-            "sum(instance:minefleet_revenue_usd_per_day:estimate{F})"
-            " - sum(instance:minefleet_electricity_usd_per_day:estimate{F})",
-            USD,
-            decimals=2,
-            thresholds=steps((None, BAD), (0, OK)),
-        ),
-        figure(
-            "Miners down",
-            "Miners that do not answer.",
-            "count(vnish_up{F} == 0) or count(vnish_up{F}) * 0",
-            COUNT,
-            thresholds=steps((None, OK), (1, BAD)),
-        ),
-        figure(
-            "Not mining",
-            "Miners that answer but neither mine nor tune themselves.",
-            "count(instance:vnish_hashing:bool{F} == 0) or count(instance:vnish_hashing:bool{F}) * 0",
-            COUNT,
-            thresholds=steps((None, OK), (1, WARN)),
-        ),
-        figure(
-            "Hashrate",
-            "Sum of the real-time hashrates, for each algorithm.",
-            "sum by (algorithm) (vnish_hashrate_hashes_per_second{F}" + PER_ALGORITHM + ")",
-            HASHRATE,
-            legend="{{algorithm}}",
-            width=6,
-        ),
-        figure(
-            "Power",
-            "Sum of the miners' power, measured or modelled by their firmware.",
-            "sum(instance:vnish_power_watts:known{F})",
-            WATTS,
-            width=6,
-        ),
-        figure(
-            "Efficiency",
-            "Energy for a thousand million hashes, for each algorithm; miners of which both are known.",
-            "sum by (algorithm) ((instance:vnish_power_watts:known{F} and on (job, instance)"
-            " vnish_hashrate_hashes_per_second{F} > 0)" + PER_ALGORITHM + ")"
-            " / sum by (algorithm) ((vnish_hashrate_hashes_per_second{F} > 0 and on (job, instance)"
-            " instance:vnish_power_watts:known{F})" + PER_ALGORITHM + ") * 1e9",
-            EFFICIENCY,
-            legend="{{algorithm}}",
-            width=6,
-            decimals=1,
-        ),
-        figure(
-            "Hottest chip",
-            "The hottest chip of any miner.",
-            "max(vnish_chip_temperature_max_celsius{F})",
-            CELSIUS,
-            width=6,
-            thresholds=steps((None, OK), (80, WARN), (90, BAD)),
-        ),
-    ]
-
-
-def _who() -> list[Any]:
-    columns = {
-        "State": STATE,
-        "Losing a day": LOST,
-        "Alerts": ALERTS,
-        "Model": "vnish_miner_info{F}",
-        "Hashrate": "vnish_hashrate_hashes_per_second{F}",
-        "Of nominal": "instance:vnish_hashrate_per_nominal:ratio{F}",
-        "Hottest chip": "vnish_chip_temperature_max_celsius{F}",
-        "Power": "instance:vnish_power_watts:known{F}",
-        "Efficiency": "(instance:vnish_power_watts:known{F} / on (job, instance) group_left ()"
-        " (vnish_hashrate_hashes_per_second{F} > 0)) * 1e9",
-        "Earning a day": "instance:minefleet_revenue_usd_per_day:estimate{F}",
-    }
-    order = [
-        "State",
-        "instance",
-        "Losing a day",
-        "Alerts",
-        "Earning a day",
-        "Hashrate",
-        "Of nominal",
-        "Hottest chip",
-        "Power",
-        "Efficiency",
-        "model",
-        "firmware_version",
-    ]
-    here = f"/d/{UID}?${{datasource:queryparam}}&var-instance=${{__value.text}}&${{__url_time_range}}"
+def _now() -> list[Any]:
     return [
         list_of(
-            "Who is losing me money",
-            "One row for each miner, the most expensive trouble first. A name narrows this page to it.",
-            columns,
-            order,
-            sort="Losing a day",
-            also={"Model": ("model", "firmware_version")},
-            overrides={
-                "State": mapped(STATES),
-                "instance": linked("Only this miner", here),
-                "Losing a day": [*shown_as(USD, 2), *coloured((None, "text"), (0.5, WARN), (3, BAD))],
-                "Alerts": [*shown_as(COUNT, 0), *coloured((None, "text"), (1, BAD))],
-                "Earning a day": shown_as(USD, 2),
-                "Hashrate": shown_as(HASHRATE, 2),
-                "Of nominal": [
-                    *shown_as(SHARE, 0),
-                    *gauge_cell(0, 1.1, (None, BAD), (0.8, WARN), (0.95, OK)),
-                ],
-                "Hottest chip": [*shown_as(CELSIUS, 0), *coloured((None, OK), (80, WARN), (90, BAD))],
-                "Power": shown_as(WATTS, 2),
-                "Efficiency": shown_as(EFFICIENCY, 1),
-                "model": [models.DynamicConfigValue("displayName", "Model")],
-                "firmware_version": [models.DynamicConfigValue("displayName", "Firmware")],
-            },
-        ),
-        timeline(
-            "States",
-            "When each miner was mining, answered without mining, or was down.",
-            STATES,
-            query(STATE, "{{instance}}"),
-        ),
-    ]
-
-
-def _over_time() -> list[Any]:
-    return [
-        graph(
-            "Hashrate",
-            "Real-time hashrate of each algorithm, and what the miners' presets should give.",
-            HASHRATE,
-            query(
-                "sum by (algorithm) (vnish_hashrate_hashes_per_second{F}" + PER_ALGORITHM + ")",
-                "{{algorithm}}",
-            ),
-            query(
-                "sum by (algorithm) (vnish_hashrate_nominal_hashes_per_second{F}" + PER_ALGORITHM + ")",
-                "{{algorithm}}, nominal",
-                "B",
-            ),
-        ),
-        graph(
-            "Money a day",
-            "What the fleet earns, what it loses, and what its electricity costs, all per day.",
-            USD,
-            query("sum(instance:minefleet_revenue_usd_per_day:estimate{F})", "earning"),
-            query(f"sum({LOST})", "losing", "B"),
-            query("sum(instance:minefleet_electricity_usd_per_day:estimate{F})", "electricity", "C"),
-            decimals=2,
-        ),
-        graph(
-            "Hottest chips",
-            "The ten miners with the hottest chips.",
-            CELSIUS,
-            query("topk(10, vnish_chip_temperature_max_celsius{F})", "{{instance}}"),
-            minimum=None,
-        ),
-        graph(
-            "Weakest miners",
-            "The ten miners that are furthest below their nominal hashrate.",
-            SHARE,
-            query("bottomk(10, instance:vnish_hashrate_per_nominal:ratio{F})", "{{instance}}"),
-        ),
-    ]
-
-
-def _hardware() -> list[Any]:
-    return [
-        list_of(
-            "Boards in trouble",
-            "Boards that have failed or have bad chips; empty when all is well.",
+            "Who needs me now, and why",
+            "Each miner in trouble with the worst that is wrong with it: the most severe first, and of the"
+            " equally severe the one that loses most. Its name leads to all about it.",
+            (0, 0, 12, 14),
             {
-                "Failed": 'vnish_board_state{F, state=~"failure|disconnected"} == 1',
-                "Bad chips": 'vnish_board_chips{F, grade="red"} > 0 and on (job, instance)'
-                " instance:vnish_hashing:bool{F} == 1",
-                "Weak chips": 'vnish_board_chips{F, grade="orange"} > 0',
+                "Severity": Column(f"floor({WORST})", mapped(SEVERITIES), width=82),
+                "instance": miner(width=140),
+                "What": Column(WORST, also=("problem",), hidden=True),
+                "problem": label("What is wrong"),
+                "Losing": Column(
+                    LOST,
+                    [*shown_as(USD, 2), *coloured((None, PLAIN), (0.01, WARN))],
+                    title="Losing a day",
+                    width=105,
+                ),
             },
-            ["instance", "board", "Failed", "Bad chips", "Weak chips"],
-            sort="Bad chips",
-            width=12,
-            height=8,
-            by=("job", "instance", "board"),
-            none="All boards are well",
-            overrides={
-                "board": [models.DynamicConfigValue("displayName", "Board")],
-                "Failed": mapped({1: ("failed", BAD)}),
-                "Bad chips": [*shown_as(COUNT, 0), *coloured((None, "text"), (1, BAD))],
-                "Weak chips": [*shown_as(COUNT, 0), *coloured((None, "text"), (1, WARN))],
-            },
+            sort=(("Severity", True), ("Losing a day", True)),
+            where=PROBLEMS,
+            none="No miner has a problem",
         ),
-        graph(
-            "Fans lost",
-            "Fans that do not turn, by miner; immersed miners have none.",
-            COUNT,
-            query(
-                "count by (instance) (vnish_fan_ok{F} == 0 unless on (job, instance)"
-                ' vnish_cooling_mode{mode="immersion"} == 1) or on () vector(0)',
-                "{{instance}}",
+        figures(
+            "Is it hashing?",
+            "Miners that hash, of all that are configured or asked for; those that do not answer or do not"
+            " hash; and all hashes now against what the miners' presets should give.",
+            (12, 0, 12, 4),
+            Figure("hashing", f"sum({HASHING}) or vector(0)", COUNT, decimals=0),
+            Figure(
+                "not",
+                f"count(vnish_up{{F}}) - (sum({HASHING}) or vector(0))",
+                COUNT,
+                decimals=0,
+                colours=((None, OK), (1, BAD)),
             ),
-            height=8,
-            decimals=0,
-        ),
-        graph(
-            "Rejected and stale shares",
-            "Bad shares for each good one, at the owner's pools; the worst ten miners.",
-            SHARE,
-            query(
-                "topk(10, ("
-                'sum by (instance) (rate(vnish_pool_shares_rejected_total{F, type!="DevFee"}[$__rate_interval]))'
-                ' + sum by (instance) (rate(vnish_pool_shares_stale_total{F, type!="DevFee"}[$__rate_interval]))'
-                ") / ("
-                'sum by (instance) (rate(vnish_pool_shares_accepted_total{F, type!="DevFee"}[$__rate_interval]))'
-                " > 0))",
-                "{{instance}}",
+            Figure("of expected", OF_EXPECTED, SHARE, decimals=1),
+            Figure(
+                "",
+                "sum by (algorithm) (vnish_hashrate_hashes_per_second{F}" + PER_ALGORITHM + ")",
+                HASHRATE,
+                decimals=2,
+                legend="{{algorithm}}",
             ),
         ),
+        figures(
+            "What does it earn?",
+            "Profit of the last 24 hours, electricity paid, as far as prices were known; what the fleet earns"
+            " a day at the price and hashrate of now, after electricity; and what it fails to earn.",
+            (12, 4, 12, 4),
+            Figure(
+                "profit in 24 h",
+                f"sum(sum_over_time(({REVENUE} - on (job, instance) group_left () {ELECTRICITY})[1d:5m])) / 288",
+                USD,
+                decimals=2,
+                colours=((None, BAD), (0, PLAIN)),
+            ),
+            Figure(
+                "profit a day, now",
+                f"sum({REVENUE}) - sum({ELECTRICITY})",
+                USD,
+                decimals=2,
+                colours=((None, BAD), (0, PLAIN)),
+            ),
+            Figure("losing a day", f"sum({LOST})", USD, decimals=2, colours=((None, PLAIN), (0.01, WARN))),
+            Figure(
+                "alerts",
+                "count(instance:minefleet_alert_active:bool{F}) or vector(0)",
+                COUNT,
+                decimals=0,
+                colours=((None, OK), (1, WARN)),
+            ),
+        ),
+        room_map(
+            "Where in the room?",
+            "The worst that is wrong in each rack of each site.",
+            (12, 8, 12, 6),
+            f"floor(max by (site, rack) ({PROBLEMS} or on (job, instance) vnish_up{{F}} * 0))",
+            SEVERITIES,
+        ),
         graph(
-            "Power",
-            "Power of each site, measured or modelled by the firmware.",
+            "Does it hash what it should?",
+            "Hashes of each algorithm, against what the presets of the miners should give; a miner without a"
+            " preset counts with its own last rate, also while it is down.",
+            (0, 14, 12, 8),
+            HASHRATE,
+            *lines(
+                (
+                    "{{algorithm}}",
+                    "sum by (algorithm) (vnish_hashrate_hashes_per_second{F}" + PER_ALGORITHM + ")",
+                ),
+                (
+                    "{{algorithm}}, expected",
+                    "sum by (algorithm) (instance:vnish_expected_hashrate_hashes_per_second:last{F})",
+                ),
+            ),
+            limits=("scrypt, expected", "sha256d, expected"),
+        ),
+        graph(
+            "What does it draw, and how well does it use it?",
+            "Power of each site, measured or modelled by the firmware; on the right the energy for a thousand"
+            " million hashes.",
+            (12, 14, 12, 8),
             WATTS,
-            query("sum by (site) (instance:vnish_power_watts:known{F})", "power {{site}}"),
+            *lines(
+                ("power {{site}}", f"sum by (site) ({POWER})"),
+                (
+                    "J/GH {{algorithm}}",
+                    f"sum by (algorithm) (({POWER} and on (job, instance) vnish_hashrate_hashes_per_second{{F}} > 0){PER_ALGORITHM})"
+                    " / sum by (algorithm) ((vnish_hashrate_hashes_per_second{F} > 0 and on (job, instance)"
+                    f" {POWER}){PER_ALGORITHM}) * 1e9",
+                ),
+            ),
+        ).override_by_query(
+            "B",
+            [*shown_as(EFFICIENCY, 1), *on_the_right()],
         ),
     ]
 
 
-def _pool() -> list[Any]:
+def _all() -> list[Any]:
     return [
-        figure(
-            "Pool",
-            "Whether the pool's interface gave data at the last look.",
-            "min(mining_pool_up)",
-            COUNT,
-            trend=False,
-            none="no pool",
-            thresholds=steps((None, BAD), (1, OK)),
-        ).mappings(
-            [
-                models.ValueMap(
-                    options={
-                        "0": models.ValueMappingResult(text="no data", color=BAD, index=0),
-                        "1": models.ValueMappingResult(text="ok", color=OK, index=1),
-                    }
-                )
-            ]
+        list_of(
+            "All miners",
+            "One row for each miner, the most severe trouble first, and of the equally severe the one that"
+            " loses most.",
+            (0, 22, 24, 17),
+            {
+                "Severity": Column(SEVERITY, mapped(SEVERITIES), width=82),
+                "instance": miner(width=150),
+                "What": Column(WORST, also=("problem",), hidden=True),
+                "problem": label("What is wrong", 190),
+                "Losing": Column(
+                    LOST,
+                    [*shown_as(USD, 2), *coloured((None, PLAIN), (0.01, WARN))],
+                    title="Losing a day",
+                    width=105,
+                ),
+                "Earning": Column(REVENUE, shown_as(USD, 2), title="Earning a day", width=110),
+                "Profit": Column(
+                    f"{REVENUE} - on (job, instance) group_left () {ELECTRICITY}",
+                    [*shown_as(USD, 2), *coloured((None, BAD), (0, PLAIN))],
+                    title="Profit a day",
+                    width=100,
+                ),
+                "Hashrate": Column("vnish_hashrate_hashes_per_second{F}", shown_as(HASHRATE, 2), width=105),
+                "Of nominal": Column(
+                    "instance:vnish_hashrate_per_nominal:ratio{F}", shown_as(SHARE, 0), width=95
+                ),
+                "Hottest chip": Column(
+                    "vnish_chip_temperature_max_celsius{F}", shown_as(CELSIUS, 0), width=100
+                ),
+                "Heat": Column(HEAT, mapped(HEATS), width=80),
+                "Power": Column(POWER, shown_as(WATTS, 2), width=90),
+                "Efficiency": Column(
+                    f"({POWER} / on (job, instance) group_left () (vnish_hashrate_hashes_per_second{{F}} > 0)) * 1e9",
+                    shown_as(EFFICIENCY, 0),
+                    width=100,
+                ),
+                "Model": Column("vnish_miner_info{F}", also=("model",), hidden=True),
+                "model": label("Model"),
+            },
+            sort=(("Severity", True), ("Losing a day", True)),
+            pages=True,
         ),
-        figure(
-            "Age of the figures",
-            "How old the pool's newest figures are, by its own date.",
-            'max(time() - mining_pool_data_timestamp_seconds{kind="profitability"})',
-            AGE,
-            trend=False,
-            none="no figures",
-            thresholds=steps((None, OK), (300, WARN), (600, BAD)),
-        ),
-        figure(
-            "Requests left",
-            "Requests of this hour's budget that are left.",
-            "min(mining_pool_request_budget_remaining)",
+    ]
+
+
+def _compared() -> list[Any]:
+    here = ("All about this miner", f"/d/{MINER}?{KEPT}&var-miner=${{__field.labels.instance}}")
+    return [
+        graph(
+            "How many hash?",
+            "Miners by what they do: hash, answer without hashing, or do not answer.",
+            (0, 39, 12, 8),
             COUNT,
-            thresholds=steps((None, BAD), (100, WARN), (1000, OK)),
+            *lines(
+                ("hashing", f"sum({HASHING}) or vector(0)"),
+                ("not hashing", f"count(vnish_up{{F}} == 1) - (sum({HASHING}) or vector(0))"),
+                ("down", "count(vnish_up{F} == 0) or vector(0)"),
+            ),
+            stacked=True,
+            decimals=0,
+            colours={"hashing": OK, "not hashing": WARN, "down": BAD},
         ),
         graph(
-            "Earning of a GH/s a day, scrypt",
-            "What a thousand million scrypt hashes per second earn in a day.",
+            "What did it earn?",
+            "Revenue, electricity and losses, each in dollars a day at the time's price.",
+            (12, 39, 12, 8),
             USD,
-            query('max(instance:mining_pool_usd_per_hash:sum{algorithm="scrypt"}) * 1e9 * 86400', "now"),
-            query(
-                'max(mining_pool_profitability_percentile_usd_per_hash{algorithm="scrypt"}) * 1e9 * 86400',
-                "percentile of the pool",
-                "B",
+            *lines(
+                ("revenue", f"sum({REVENUE})"),
+                ("electricity", f"sum({ELECTRICITY})"),
+                ("lost", f"sum({LOST})"),
             ),
-            height=8,
-            decimals=3,
+            decimals=2,
+            colours={"revenue": OK, "electricity": WARN, "lost": BAD},
+        ),
+        bars(
+            "Who runs hot against the room?",
+            "The ten miners whose hottest chip is furthest above the mean of its site. The room's own warmth"
+            " is taken out: what is left is the miner's fans, dust or place.",
+            (0, 47, 8, 10),
+            CELSIUS,
+            "topk(10, vnish_chip_temperature_max_celsius{F} - on (job, site) group_left ()"
+            " avg by (job, site) (vnish_chip_temperature_max_celsius{F}))",
+            "{{instance}}",
+            decimals=0,
+            link=here,
+        ),
+        bars(
+            "Who is nearest to its critical temperature?",
+            "Degrees left between the hottest chip and the miner's own configured critical temperature; the"
+            " ten with least.",
+            (8, 47, 8, 10),
+            CELSIUS,
+            "bottomk(10, minefleet_threshold_temperature_critical_celsius{F}"
+            " - on (job, instance) vnish_chip_temperature_max_celsius{F})",
+            "{{instance}}",
+            colours=((None, BAD), (0, OK)),
+            decimals=0,
+            minimum=None,
+            link=here,
+        ),
+        bars(
+            "Who gives least of its preset?",
+            "Hashrate against what the miner's preset should give; the ten with least.",
+            (16, 47, 8, 10),
+            SHARE,
+            "bottomk(10, instance:vnish_hashrate_per_nominal:ratio{F})",
+            "{{instance}}",
+            decimals=0,
+            link=here,
         ),
     ]

@@ -3,49 +3,137 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 with warnings.catch_warnings():
     # The SDK warns of its classic dashboard when imported; classic is what file provisioning loads.
     warnings.simplefilter("ignore", DeprecationWarning)
-    from grafana_foundation_sdk.builders import common, prometheus, stat, statetimeline, table, timeseries
+    from grafana_foundation_sdk.builders import (
+        bargauge,
+        common,
+        prometheus,
+        stat,
+        statetimeline,
+        table,
+        timeseries,
+    )
     from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.models import common as common_models
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.dashboard import DynamicConfigValue as Property
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-OK, WARN, BAD, OFF = "green", "orange", "red", "gray"
+# Blue is good: whoever cannot tell red from green sees it too. A colour never stands without a word or number.
+OK, WARN, BAD, OFF, PLAIN = "semi-dark-blue", "orange", "semi-dark-red", "#808080", "text"
 HASHRATE, WATTS, CELSIUS, SHARE, USD, RPM = "Hs", "watt", "celsius", "percentunit", "currencyUSD", "rotrpm"
-COUNT, AGE = "short", "dtdurations"
+COUNT, AGE, SECONDS, BYTES, VOLTS, HERTZ, COINS = (
+    "short",
+    "dtdurations",
+    "s",
+    "bytes",
+    "volt",
+    "hertz",
+    "none",
+)
+DATE = "dateTimeFromNow"
 # Joules per hash times 1e9; Grafana puts the prefix, so SHA-256 reads as mJ/GH.
 EFFICIENCY = "si:J/GH"
 
-DATASOURCE = common_models.DataSourceRef(type_val="prometheus", uid="${datasource}")
-FILTER = 'job=~"$job", site=~"$site", instance=~"$instance"'
+SEVERITIES = {0: ("ok", OK), 1: ("note", OFF), 2: ("warning", WARN), 3: ("critical", BAD)}
+STATES = {0: ("down", BAD), 1: ("not mining", WARN), 2: ("mining", OK)}
 
-Panel = TypeVar("Panel", stat.Panel, timeseries.Panel, table.Panel, statetimeline.Panel)
+DATASOURCE = common_models.DataSourceRef(type_val="prometheus", uid="${datasource}")
+# What {F} in an expression stands for; {P} is a pool's account.
+FILTER = 'job=~"$job", site=~"$site", rack=~"$rack", instance=~"$miner"'
+POOL_FILTER = 'instance=~"$account"'
+
+FLEET, MINER, BOARDS, POOL = "minefleet-fleet", "minefleet-miner", "minefleet-boards", "minefleet-pool"
+LOSS, ALERTS, EXPORTER, INVENTORY = (
+    "minefleet-loss",
+    "minefleet-alerts",
+    "minefleet-exporter",
+    "minefleet-inventory",
+)
+
+Panel = TypeVar(
+    "Panel", stat.Panel, timeseries.Panel, table.Panel, statetimeline.Panel, bargauge.Panel, builders.Panel
+)
+Place = tuple[int, int, int, int]
+Steps = Sequence[tuple[float | None, str]]
 
 
 def filtered(expression: str) -> str:
-    """The expression with the dashboard's filter written out."""
-    return expression.replace("{F", "{" + FILTER)
+    """The expression with the dashboard's filters written out."""
+    return expression.replace("{F", "{" + FILTER).replace("{P", "{" + POOL_FILTER)
 
 
-def query(expression: str, legend: str = "", ref: str = "A") -> prometheus.Dataquery:
+def query(expression: str, legend: str, ref: str = "A") -> prometheus.Dataquery:
     """A range query; ``{F}`` stands for the dashboard's filter, ``{F, more}`` for it and more."""
-    made = prometheus.Dataquery().expr(filtered(expression)).ref_id(ref)
-    return made.legend_format(legend).range() if legend else made.range()
+    return prometheus.Dataquery().expr(filtered(expression)).ref_id(ref).legend_format(legend).range()
 
 
-def instant(expression: str, ref: str = "A", *, as_table: bool = False) -> prometheus.Dataquery:
+def instant(
+    expression: str, ref: str = "A", *, legend: str = "", as_table: bool = False
+) -> prometheus.Dataquery:
     """A query of the moment; in a table *ref* is the column's name."""
     made = prometheus.Dataquery().expr(filtered(expression)).ref_id(ref).instant()
+    if legend:
+        made = made.legend_format(legend)
     return made.format(PromQueryFormat.TABLE) if as_table else made
 
 
-def _named(panel: Panel, title: str, description: str, width: int, height: int) -> Panel:
-    return panel.title(title).description(description).datasource(DATASOURCE).span(width).height(height)
+def lines(*pairs: tuple[str, str]) -> list[prometheus.Dataquery]:
+    """Range queries of (legend, expression)."""
+    return [query(expression, legend, chr(65 + index)) for index, (legend, expression) in enumerate(pairs)]
+
+
+def board_of(
+    uid: str,
+    title: str,
+    description: str,
+    panels: Sequence[Any],
+    variables: Sequence[Any],
+    *,
+    annotations: Sequence[Any] = (),
+    since: str = "now-6h",
+    refresh: str = "1m",
+) -> Any:
+    """A dashboard, with links to the others that keep time and variables."""
+    made = (
+        builders.Dashboard(title)
+        .uid(uid)
+        .description(description)
+        .tags(["minefleet"])
+        .readonly()
+        .time(since, "now")
+        .refresh(refresh)
+        .timezone("browser")
+        .tooltip(models.DashboardCursorSync.CROSSHAIR)
+        .variables(list(variables))
+        .annotations(list(annotations))
+        .link(
+            builders.DashboardLink("Mining dashboards")
+            .type(models.DashboardLinkType.DASHBOARDS)
+            .tags(["minefleet"])
+            .as_dropdown(True)
+            .include_vars(True)
+            .keep_time(True)
+        )
+    )
+    for panel in panels:
+        made = made.with_row(panel) if isinstance(panel, builders.Row) else made.with_panel(panel)
+    return made
+
+
+def _named(panel: Panel, title: str, description: str, at: Place) -> Panel:
+    x, y, width, height = at
+    return (
+        panel.title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .grid_pos(models.GridPos(h=height, w=width, x=x, y=y))
+    )
 
 
 def steps(*pairs: tuple[float | None, str]) -> builders.ThresholdsConfig:
@@ -57,83 +145,184 @@ def steps(*pairs: tuple[float | None, str]) -> builders.ThresholdsConfig:
     )
 
 
-def figure(
-    title: str,
-    description: str,
-    expression: str,
-    unit: str,
-    *,
-    width: int = 4,
-    legend: str = "",
-    thresholds: builders.ThresholdsConfig | None = None,
-    decimals: int | None = None,
-    none: str = "unknown",
-    trend: bool = True,
-) -> stat.Panel:
-    """One number, with its trend behind it."""
+def row(title: str, y: int) -> builders.Row:
+    """A heading."""
+    return builders.Row(title).grid_pos(models.GridPos(h=1, w=24, x=0, y=y))
+
+
+class Figure:
+    """One number of a :func:`figures` panel: a word, what is asked, its unit, and how it is coloured."""
+
+    def __init__(
+        self,
+        name: str,
+        expression: str,
+        unit: str,
+        *,
+        decimals: int | None = None,
+        colours: Steps = (),
+        words: dict[int, tuple[str, str]] | None = None,
+        legend: str = "",
+    ) -> None:
+        self.name, self.expression, self.unit, self.decimals = name, expression, unit, decimals
+        self.colours, self.words, self.legend = colours, words, legend
+
+
+def figures(title: str, description: str, at: Place, *numbers: Figure, none: str = "unknown") -> stat.Panel:
+    """Numbers of the moment side by side, without a line through them."""
     panel = (
-        _named(stat.Panel(), title, description, width, 4)
-        .unit(unit)
+        _named(stat.Panel(), title, description, at)
+        .unit(numbers[0].unit)
         .no_value(none)
         .color_mode(common_models.BigValueColorMode.VALUE)
-        .graph_mode(common_models.BigValueGraphMode.AREA if trend else common_models.BigValueGraphMode.NONE)
+        .graph_mode(common_models.BigValueGraphMode.NONE)
+        .text_mode(common_models.BigValueTextMode.VALUE_AND_NAME)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-        .thresholds(thresholds or steps((None, "text")))
-        .with_target(query(expression, legend))
+        .thresholds(steps((None, PLAIN)))
     )
-    return panel if decimals is None else panel.decimals(decimals)
+    for index, number in enumerate(numbers):
+        ref = chr(65 + index)
+        panel = panel.with_target(
+            instant(number.expression, ref, legend=number.legend or number.name)
+        ).override_by_query(ref, _properties(number))
+    return panel
+
+
+def _properties(number: Figure) -> list[Property]:
+    made = [Property("unit", number.unit)]
+    if number.decimals is not None:
+        made.append(Property("decimals", number.decimals))
+    if number.colours:
+        made.append(Property("thresholds", _steps(number.colours)))
+    if number.words:
+        made.append(Property("mappings", _mappings(number.words)))
+    return made
+
+
+def _steps(pairs: Steps) -> dict[str, Any]:
+    return {"mode": "absolute", "steps": [{"value": value, "color": colour} for value, colour in pairs]}
+
+
+def _mappings(words: dict[int, tuple[str, str]]) -> list[dict[str, Any]]:
+    options = {
+        str(value): {"text": text, "color": colour, "index": index}
+        for index, (value, (text, colour)) in enumerate(words.items())
+    }
+    return [{"type": "value", "options": options}]
 
 
 def graph(
     title: str,
     description: str,
+    at: Place,
     unit: str,
     *targets: prometheus.Dataquery,
-    width: int = 12,
-    height: int = 8,
     minimum: float | None = 0,
+    maximum: float | None = None,
     decimals: int | None = None,
+    limits: Sequence[str] = (),
+    stacked: bool = False,
+    colours: dict[str, str] | None = None,
+    none: str | None = None,
 ) -> timeseries.Panel:
-    """Lines over time; gaps stay gaps, since what nobody measured is not drawn."""
+    """Lines over time; gaps stay gaps, since what nobody measured is not drawn.
+
+    *limits* are legends drawn dashed: what the line is held against. *colours* are by legend.
+    """
     panel = (
-        _named(timeseries.Panel(), title, description, width, height)
+        _named(timeseries.Panel(), title, description, at)
         .unit(unit)
         .line_width(2)
-        .fill_opacity(15)
-        .gradient_mode(common_models.GraphGradientMode.OPACITY)
-        .show_points(common_models.VisibilityMode.NEVER)
+        .fill_opacity(60 if stacked else 8)
+        .show_points(common_models.VisibilityMode.AUTO)
         .span_nulls(False)
+        .tooltip(
+            common.VizTooltipOptions()
+            .mode(common_models.TooltipDisplayMode.MULTI)
+            .sort(common_models.SortOrder.DESCENDING)
+        )
         .legend(
             common.VizLegendOptions()
-            .display_mode(common_models.LegendDisplayMode.TABLE)
-            .placement(common_models.LegendPlacement.RIGHT)
-            .calcs(["lastNotNull", "min", "max"])
+            .display_mode(common_models.LegendDisplayMode.LIST)
+            .placement(common_models.LegendPlacement.BOTTOM)
             .show_legend(True)
         )
         .targets(list(targets))
     )
     if minimum is not None:
         panel = panel.min(minimum)
+    if maximum is not None:
+        panel = panel.max(maximum)
+    if none is not None:
+        panel = panel.no_value(none)
+    if stacked:
+        panel = panel.stacking(common.StackingConfig().mode(common_models.StackingMode.NORMAL)).line_width(0)
+    for legend, colour in (colours or {}).items():
+        panel = panel.override_by_name(legend, [Property("color", {"mode": "fixed", "fixedColor": colour})])
+    for legend in limits:
+        panel = panel.override_by_name(
+            legend,
+            [
+                Property("custom.lineStyle", {"fill": "dash", "dash": [8, 6]}),
+                Property("custom.lineWidth", 1),
+                Property("custom.fillOpacity", 0),
+                Property("custom.stacking", {"mode": "none"}),
+            ],
+        )
+    return panel if decimals is None else panel.decimals(decimals)
+
+
+def bars(
+    title: str,
+    description: str,
+    at: Place,
+    unit: str,
+    expression: str,
+    legend: str,
+    *,
+    colours: Steps = ((None, OK),),
+    decimals: int | None = None,
+    minimum: float | None = 0,
+    maximum: float | None = None,
+    none: str = "none",
+    link: tuple[str, str] | None = None,
+) -> bargauge.Panel:
+    """A few named values of the moment, longest first: a ``topk`` belongs here and never over time."""
+    panel = (
+        _named(bargauge.Panel(), title, description, at)
+        .unit(unit)
+        .no_value(none)
+        .orientation(common_models.VizOrientation.HORIZONTAL)
+        .display_mode(common_models.BarGaugeDisplayMode.BASIC)
+        .value_mode(common_models.BarGaugeValueMode.TEXT)
+        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+        .thresholds(steps(*colours))
+        .with_target(instant(expression, legend=legend))
+    )
+    if minimum is not None:
+        panel = panel.min(minimum)
+    if maximum is not None:
+        panel = panel.max(maximum)
+    if link:
+        panel = panel.data_links([builders.DashboardLink(link[0]).url(link[1])])
     return panel if decimals is None else panel.decimals(decimals)
 
 
 def timeline(
     title: str,
     description: str,
+    at: Place,
     states: dict[int, tuple[str, str]],
-    target: prometheus.Dataquery,
-    *,
-    width: int = 24,
-    height: int = 10,
+    *targets: prometheus.Dataquery,
 ) -> statetimeline.Panel:
     """States over time; *states* maps a value to its word and colour."""
     return (
-        _named(statetimeline.Panel(), title, description, width, height)
+        _named(statetimeline.Panel(), title, description, at)
         .merge_values(True)
-        .show_value(common_models.VisibilityMode.NEVER)
-        .row_height(0.9)
+        .show_value(common_models.VisibilityMode.AUTO)
+        .row_height(0.8)
         .mappings([value_map(states)])
-        .with_target(target)
+        .targets(list(targets))
     )
 
 
@@ -147,53 +336,149 @@ def value_map(states: dict[int, tuple[str, str]]) -> models.ValueMap:
     )
 
 
+class Column:
+    """One column of a table: an instant query and how its values look; or a label, if there is no query.
+
+    *also* are labels that this query brings as columns of their own; a query of which only those are shown is
+    *hidden*.
+    """
+
+    def __init__(
+        self,
+        expression: str = "",
+        look: Sequence[Property] = (),
+        *,
+        also: tuple[str, ...] = (),
+        hidden: bool = False,
+        title: str = "",
+        width: int = 0,
+    ) -> None:
+        self.expression, self.also, self.hidden = expression, also, hidden
+        self.look = list(look)
+        if title:
+            self.look.append(Property("displayName", title))
+        if width:
+            self.look.append(Property("custom.width", width))
+
+
 def list_of(
     title: str,
     description: str,
-    columns: dict[str, str],
-    order: list[str],
+    at: Place,
+    columns: dict[str, Column],
     *,
-    sort: str,
-    descending: bool = True,
-    width: int = 24,
-    height: int = 12,
+    sort: Sequence[tuple[str, bool]],
     by: tuple[str, ...] = ("job", "instance"),
-    also: dict[str, tuple[str, ...]] | None = None,
-    overrides: dict[str, list[Property]] | None = None,
     none: str | None = None,
+    pages: bool = False,
+    where: str = "",
 ) -> table.Panel:
-    """One row for each *by*; *columns* are instant queries by the column's name, *none* stands for no rows.
+    """One row for each *by*; *columns* are in the order shown, *none* stands for no rows.
 
     Grafana makes one row of what agrees in every field, the name of the metric included: so each query keeps
     the labels *by* and no other, but for those that are columns themselves, which one query has *also*.
+    *sort* is (title, descending), *where* an expression every row must be in.
     """
-    panel = _named(table.Panel(), title, description, width, height)
-    for name, expression in columns.items():
-        labels = ", ".join((*by, *(also or {}).get(name, ())))
-        panel = panel.with_target(instant(f"max by ({labels}) ({expression})", name, as_table=True))
+    panel = (
+        _named(table.Panel(), title, description, at)
+        .cell_height(common_models.TableCellHeight.SM)
+        .footer(common.TableFooterOptions().show(False).reducer([]).enable_pagination(pages))
+    )
+    shown = [name for name, column in columns.items() if not column.hidden]
+    for name, column in columns.items():
+        if column.expression:
+            labels = ", ".join((*by, *column.also))
+            asked = f"max by ({labels}) ({column.expression})"
+            if where:
+                asked = f"{asked} and on ({', '.join(by)}) {where}"
+            panel = panel.with_target(instant(asked, name, as_table=True))
     if none is not None:
         # Grafana prints it in every cell without a value too, unless the columns have one of their own.
         panel = panel.no_value(none).override_by_regexp("/.*/", [Property("noValue", "")])
     panel = (
         panel.with_transformation(transformation("merge", {}))
         .with_transformation(transformation("renameByRegex", {"regex": "Value #(.*)", "renamePattern": "$1"}))
+        # A table of one query has plain Value for it.
         .with_transformation(
-            transformation("filterFieldsByName", {"include": {"names": order}}),
+            transformation("renameByRegex", {"regex": "^Value$", "renamePattern": shown_first(columns)})
         )
+        .with_transformation(transformation("filterFieldsByName", {"include": {"names": shown}}))
         .with_transformation(
-            transformation("organize", {"indexByName": {name: index for index, name in enumerate(order)}})
+            transformation("organize", {"indexByName": {name: index for index, name in enumerate(shown)}})
         )
-        .sort_by([common.TableSortByFieldState().display_name(sort).desc(descending)])
-        .override_by_name("instance", [Property("displayName", "Miner")])
+        .sort_by([common.TableSortByFieldState().display_name(name).desc(down) for name, down in sort])
     )
-    for name, properties in (overrides or {}).items():
-        panel = panel.override_by_name(name, properties)
+    for name, column in columns.items():
+        if column.look and not column.hidden:
+            panel = panel.override_by_name(name, column.look)
     return panel
+
+
+def room_map(
+    title: str, description: str, at: Place, expression: str, words: dict[int, tuple[str, str]]
+) -> table.Panel:
+    """Sites down, racks across, one word in each cell; *expression* is by site and rack."""
+    return (
+        _named(table.Panel(), title, description, at)
+        .cell_height(common_models.TableCellHeight.SM)
+        .with_target(instant(expression, as_table=True))
+        .with_transformation(transformation("sortBy", {"sort": [{"field": "rack"}]}))
+        .with_transformation(
+            transformation(
+                "groupingToMatrix", {"columnField": "rack", "rowField": "site", "valueField": "Value"}
+            )
+        )
+        .override_by_field_type("number", mapped(words))
+    )
+
+
+def chips(title: str, description: str, at: Place, expression: str, look: Sequence[Property]) -> table.Panel:
+    """A board's chips in rows of ten; one such panel for each board chosen."""
+    tens = f'label_replace({expression}, "ten", "$1", "chip", "(\\\\d*)\\\\d")'
+    placed = f'label_replace({tens}, "one", "$1", "chip", "\\\\d*(\\\\d)")'
+    return (
+        _named(table.Panel(), title, description, at)
+        .cell_height(common_models.TableCellHeight.SM)
+        .no_value("tells of no chips")
+        .repeat("board")
+        .repeat_direction("v")
+        .with_target(instant(f"max by (ten, one) ({placed})", as_table=True))
+        .with_transformation(transformation("sortBy", {"sort": [{"field": "one"}]}))
+        .with_transformation(
+            transformation(
+                "groupingToMatrix", {"columnField": "one", "rowField": "ten", "valueField": "Value"}
+            )
+        )
+        .override_by_field_type("number", list(look))
+    )
+
+
+def facts(title: str, description: str, at: Place, *expressions: str) -> table.Panel:
+    """The labels of info series as a list of two columns."""
+    panel = _named(table.Panel(), title, description, at).cell_height(common_models.TableCellHeight.SM)
+    for index, expression in enumerate(expressions):
+        panel = panel.with_target(instant(expression, chr(65 + index)))
+    return panel.with_transformation(transformation("labelsToFields", {"mode": "rows"})).with_transformation(
+        transformation("merge", {})
+    )
+
+
+def shown_first(columns: dict[str, Column]) -> str:
+    """The name of the first column that is a query's value."""
+    return next(name for name, column in columns.items() if column.expression)
 
 
 def transformation(kind: str, options: dict[str, Any]) -> models.DataTransformerConfig:
     """One transformation of a table's frames."""
     return models.DataTransformerConfig(id_val=kind, options=options)
+
+
+def on_the_right() -> list[Property]:
+    """A line with an axis of its own, dotted."""
+    return [
+        Property("custom.axisPlacement", "right"),
+        Property("custom.lineStyle", {"fill": "dot", "dash": [2, 6]}),
+    ]
 
 
 def shown_as(unit: str, decimals: int | None = None) -> list[Property]:
@@ -205,31 +490,28 @@ def shown_as(unit: str, decimals: int | None = None) -> list[Property]:
 def coloured(*pairs: tuple[float | None, str]) -> list[Property]:
     """A column's text in the colour of its value."""
     return [
-        Property("thresholds", {"mode": "absolute", "steps": [{"value": v, "color": c} for v, c in pairs]}),
+        Property("thresholds", _steps(pairs)),
         Property("custom.cellOptions", {"type": "color-text"}),
     ]
 
 
-def gauge_cell(low: float, high: float, *pairs: tuple[float | None, str]) -> list[Property]:
-    """A column drawn as a bar between *low* and *high*."""
+def backed(*pairs: tuple[float | None, str]) -> list[Property]:
+    """A column's cells filled with the colour of their value."""
     return [
-        Property("min", low),
-        Property("max", high),
-        Property("thresholds", {"mode": "absolute", "steps": [{"value": v, "color": c} for v, c in pairs]}),
-        Property("custom.cellOptions", {"type": "gauge", "mode": "basic"}),
-    ]
-
-
-def mapped(states: dict[int, tuple[str, str]]) -> list[Property]:
-    """A column of numbers that are words."""
-    options = {
-        str(value): {"text": text, "color": colour, "index": index}
-        for index, (value, (text, colour)) in enumerate(states.items())
-    }
-    return [
-        Property("mappings", [{"type": "value", "options": options}]),
+        Property("thresholds", _steps(pairs)),
         Property("custom.cellOptions", {"type": "color-background", "mode": "basic"}),
     ]
+
+
+def mapped(words: dict[int, tuple[str, str]]) -> list[Property]:
+    """A column of numbers that are words."""
+    return [
+        Property("mappings", _mappings(words)),
+        Property("custom.cellOptions", {"type": "color-background", "mode": "basic"}),
+    ]
+
+
+KEPT = "${datasource:queryparam}&${job:queryparam}&${__url_time_range}"
 
 
 def linked(title: str, url: str) -> list[Property]:
@@ -237,24 +519,111 @@ def linked(title: str, url: str) -> list[Property]:
     return [Property("links", [{"title": title, "url": url}])]
 
 
-def variables(metric: str) -> list[Any]:
-    """The filters every dashboard has: data source, job, site and instance, each within the one before."""
-    datasource = builders.DatasourceVariable("datasource").label("Data Source").type("prometheus")
-    made: list[Any] = [datasource]
+def miner(width: int = 0) -> Column:
+    """The miner's name, which leads to its dashboard."""
+    return Column(
+        look=linked("All about this miner", f"/d/{MINER}?{KEPT}&var-miner=${{__value.text}}"),
+        title="Miner",
+        width=width,
+    )
+
+
+def label(title: str, width: int = 0) -> Column:
+    """A label as a column."""
+    return Column(title=title, width=width)
+
+
+def datasource() -> Any:
+    """The choice of Prometheus."""
+    return builders.DatasourceVariable("datasource").label("Data source").type("prometheus")
+
+
+def choice(name: str, title: str, ask: str, *, single: bool = False) -> Any:
+    """A filter with the values *ask* gives."""
+    made = (
+        builders.QueryVariable(name)
+        .label(title)
+        .datasource(DATASOURCE)
+        .query({"query": ask, "refId": name})
+        .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(models.VariableSort.NATURAL_ASC)
+        .multi(not single)
+        .include_all(not single)
+    )
+    if single:
+        return made
+    # Not everybody has sites and racks: all are also those without such a label.
+    return made.all_value(".*" if name in ("site", "rack") else ".+").current(
+        models.VariableOption(selected=True, text="All", value="$__all")
+    )
+
+
+def filters(*, single: bool = False) -> list[Any]:
+    """Data source, job, site, rack and miner, each within the one before."""
+    made: list[Any] = [datasource()]
     selector = ""
-    for name, title in (("job", "Job"), ("site", "Site"), ("instance", "Miner")):
-        made.append(
-            builders.QueryVariable(name)
-            .label(title)
-            .datasource(DATASOURCE)
-            .query({"query": f"label_values({metric}{{{selector}}}, {name})", "refId": name})
-            .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
-            .sort(models.VariableSort.ALPHABETICAL_ASC)
-            .multi(True)
-            .include_all(True)
-            # Also those that have no such label: not everybody has sites.
-            .all_value(".*")
-            .current(models.VariableOption(selected=True, text="All", value="$__all"))
-        )
-        selector += f'{", " if selector else ""}{name}=~"${name}"'
+    for name, title, of in (
+        ("job", "Job", "job"),
+        ("site", "Site", "site"),
+        ("rack", "Rack", "rack"),
+        ("miner", "Miner", "instance"),
+    ):
+        ask = f"label_values(vnish_up{{{selector}}}, {of})"
+        made.append(choice(name, title, ask, single=single and name == "miner"))
+        selector += f'{", " if selector else ""}{of}=~"${name}"'
     return made
+
+
+def account() -> Any:
+    """The choice of a pool's account."""
+    return choice("account", "Pool account", "label_values(mining_pool_up, instance)")
+
+
+def annotation(name: str, colour: str, expression: str, title: str, text: str, *, shown: bool = True) -> Any:
+    """Marks in all graphs at what *expression* finds."""
+    return (
+        builders.AnnotationQuery()
+        .name(name)
+        .datasource(DATASOURCE)
+        .enable(shown)
+        .icon_color(colour)
+        .expr(filtered(expression))
+        .step("60s")
+        .title_format(title)
+        .text_format(text)
+    )
+
+
+def annotations(*, all_shown: bool) -> list[Any]:
+    """Firing alerts, restarts and changes of preset; of a whole fleet only what is critical is shown at first."""
+    firing = 'ALERTS{F, alertname=~"Minefleet.*", alertstate="firing"'
+    return [
+        annotation(
+            "Critical alerts", "red", firing + ', severity="critical"}', "{{alertname}}", "{{instance}}"
+        ),
+        annotation(
+            "Warnings",
+            "orange",
+            firing + ', severity="warning"}',
+            "{{alertname}}",
+            "{{instance}}",
+            shown=all_shown,
+        ),
+        annotation(
+            "Restarts",
+            "purple",
+            "changes(vnish_restarts_total{F}[2m]) > 0",
+            "mining restarted",
+            "{{instance}}",
+            shown=all_shown,
+        ),
+        annotation(
+            "Presets",
+            "blue",
+            "(vnish_preset_info{F} unless vnish_preset_info{F} offset 2m)"
+            " and on (job, instance) vnish_preset_info{F} offset 2m",
+            "preset {{preset}}",
+            "{{instance}}",
+            shown=all_shown,
+        ),
+    ]

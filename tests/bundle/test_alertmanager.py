@@ -110,7 +110,7 @@ def alert(status: str = "firing", **labels: str) -> dict[str, Any]:
         "annotations": {
             "summary": "A miner does not answer.",
             "description": f"{labels.get('instance')} has not answered for 6m 30s (connection); it loses $14.69 a day.",
-            "dashboard": f"/d/minefleet-fleet?var-instance={labels.get('instance')}",
+            "dashboard": f"/d/minefleet-miner?var-miner={labels.get('instance')}",
             "runbook": "docs/runbook.md#minefleetmineroffline",
         },
         "startsAt": "2026-11-23T02:00:00Z",

@@ -19,7 +19,7 @@ NOT_MINING = {
     "exp_annotations": {
         "summary": "A miner answers but does not mine.",
         "description": "l3 answers but does not mine (state stopped).",
-        "dashboard": "/d/minefleet-fleet?var-instance=l3",
+        "dashboard": "/d/minefleet-miner?var-miner=l3",
         "runbook": "docs/runbook.md#minefleetminernotmining",
     },
 }

@@ -200,7 +200,7 @@ async def test_a_pulled_plug_is_one_message_and_a_mail_and_its_end_another(world
     assert message["title"] == f"[CRITICAL] barn1: {victim}: A miner does not answer."
     assert "(connection)" in message["text"]
     assert "it loses $" in message["text"]
-    assert f"/d/minefleet-fleet?var-instance={victim}" in message["text"]
+    assert f"/d/minefleet-miner?var-miner={victim}" in message["text"]
     assert message["color"] == "danger"
     [mail] = world.mailbox.messages
     assert mail["Subject"] == message["title"]

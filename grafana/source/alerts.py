@@ -1,0 +1,207 @@
+"""Alerts: what fires now, what fired, which rule makes most noise, and whether messages arrive."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vocabulary import (
+    AGE,
+    ALERTS,
+    BAD,
+    COUNT,
+    OFF,
+    OK,
+    PLAIN,
+    SECONDS,
+    WARN,
+    Column,
+    Figure,
+    bars,
+    board_of,
+    choice,
+    coloured,
+    datasource,
+    figures,
+    graph,
+    label,
+    lines,
+    list_of,
+    mapped,
+    query,
+    row,
+    shown_as,
+)
+
+UID = ALERTS
+
+# Alerts of the exporter and of pools have no site, and those of a missing exporter no instance either.
+FIRING = 'ALERTS{alertname=~"Minefleet.+", alertstate="firing", severity=~"$severity"}'
+CRITICAL, WARNING = 'severity="critical", severity=~', 'severity="warning", severity=~'
+ACTIVE = 'instance:minefleet_alert_active:bool{severity=~"$severity"}'
+BY = ("alertname", "severity", "job", "instance", "board", "fan")
+SEVERITY = {1: ("warning", WARN), 2: ("critical", BAD)}
+
+
+def dashboard() -> Any:
+    """The dashboard's builder."""
+    return board_of(
+        UID,
+        "Mining: alerts",
+        "What fires now, what fired, which rule makes most noise, and whether messages arrive.",
+        [*_now(), *_history(), *_delivery()],
+        [
+            datasource(),
+            choice("severity", "Severity", 'label_values(ALERTS{alertname=~"Minefleet.+"}, severity)'),
+        ],
+        since="now-24h",
+    )
+
+
+def _now() -> list[Any]:
+    return [
+        list_of(
+            "What fires now?",
+            "Every alert of now, the critical ones first. Held back are those that another alert explains:"
+            " nobody was told of them.",
+            (0, 0, 16, 12),
+            {
+                "Severity": Column(
+                    f"{FIRING.replace('severity=~', CRITICAL)} * 2 or {FIRING.replace('severity=~', WARNING)}",
+                    mapped(SEVERITY),
+                    width=90,
+                ),
+                "alertname": label("Alert"),
+                "instance": label("Of"),
+                "board": label("Board", 65),
+                "fan": label("Fan", 55),
+                "Since": Column(
+                    'time() - ALERTS_FOR_STATE{alertname=~"Minefleet.+", severity=~"$severity"}'
+                    f" and on ({', '.join(BY)}) {FIRING}",
+                    shown_as(AGE, 0),
+                    title="Wrong for",
+                    width=130,
+                ),
+                "Told": Column(
+                    f"{ACTIVE} or {FIRING} * 0",
+                    mapped({0: ("held back", OFF), 1: ("told", OK)}),
+                    width=95,
+                ),
+            },
+            by=BY,
+            sort=(("Severity", True), ("Wrong for", False)),
+            none="Nothing fires",
+        ),
+        figures(
+            "How many?",
+            "Alerts that fire and somebody is told of, those that another alert explains, and those that will"
+            " fire unless what is wrong passes.",
+            (16, 0, 8, 5),
+            Figure(
+                "told", f"count({ACTIVE}) or vector(0)", COUNT, decimals=0, colours=((None, OK), (1, WARN))
+            ),
+            Figure(
+                "held back",
+                f"(count({FIRING}) or vector(0)) - (count({ACTIVE}) or vector(0))",
+                COUNT,
+                decimals=0,
+            ),
+            Figure(
+                "pending",
+                'count(ALERTS{alertname=~"Minefleet.+", alertstate="pending", severity=~"$severity"}) or vector(0)',
+                COUNT,
+                decimals=0,
+            ),
+        ),
+        bars(
+            "Which rule makes most noise?",
+            "How often each alert began in the last seven days, of all it can be about together.",
+            (16, 5, 8, 15),
+            COUNT,
+            "sort_desc(sum by (alertname) (changes("
+            'ALERTS_FOR_STATE{alertname=~"Minefleet.+", severity=~"$severity"}[7d]) + 1))',
+            "{{alertname}}",
+            colours=((None, WARN),),
+            decimals=0,
+            none="none fired",
+        ),
+    ]
+
+
+def _history() -> list[Any]:
+    return [
+        graph(
+            "When did they fire?",
+            "Alerts that fire at each moment, by name.",
+            (0, 12, 16, 8),
+            COUNT,
+            query(f"count by (alertname) ({FIRING})", "{{alertname}}"),
+            stacked=True,
+            decimals=0,
+            none="none fired",
+        ),
+    ]
+
+
+def _delivery() -> list[Any]:
+    return [
+        row("Do messages arrive?", 20),
+        list_of(
+            "Were they sent?",
+            "Messages of the last day by the way they go, and those that failed.",
+            (0, 21, 8, 8),
+            {
+                "integration": label("By"),
+                "Sent": Column(
+                    "increase(alertmanager_notifications_total[1d])", shown_as(COUNT, 0), title="Sent in 24 h"
+                ),
+                "Failed": Column(
+                    "sum by (integration) (increase(alertmanager_notifications_failed_total[1d]))",
+                    [*shown_as(COUNT, 0), *coloured((None, PLAIN), (0.5, BAD))],
+                    title="Failed in 24 h",
+                ),
+            },
+            by=("integration",),
+            where="(sum by (integration) (increase(alertmanager_notifications_total[1d])) > 0)",
+            sort=(("Failed in 24 h", True),),
+            none="No message was sent in a day",
+        ),
+        figures(
+            "Does Prometheus reach Alertmanager?",
+            "Alertmanagers it knows of, alerts it had to drop, and rules it could not evaluate, in the last hour.",
+            (8, 21, 8, 8),
+            Figure(
+                "Alertmanagers",
+                "sum(prometheus_notifications_alertmanagers_discovered)",
+                COUNT,
+                decimals=0,
+                colours=((None, BAD), (1, OK)),
+            ),
+            Figure(
+                "dropped",
+                "sum(increase(prometheus_notifications_dropped_total[1h]))",
+                COUNT,
+                decimals=0,
+                colours=((None, OK), (1, BAD)),
+            ),
+            Figure(
+                "rules failed",
+                "sum(increase(prometheus_rule_evaluation_failures_total[1h]))",
+                COUNT,
+                decimals=0,
+                colours=((None, OK), (1, BAD)),
+            ),
+        ),
+        graph(
+            "How long does the evaluation take?",
+            "Time of the last evaluation of each group of rules, against the time between two.",
+            (16, 21, 8, 8),
+            SECONDS,
+            *lines(
+                (
+                    "{{rule_group}}",
+                    'label_replace(prometheus_rule_group_last_duration_seconds{rule_group=~".*minefleet.*"},'
+                    ' "rule_group", "$2 ($1)", "rule_group", ".*minefleet.(.+).yml;minefleet-(.+)")',
+                ),
+            ),
+        ),
+    ]
