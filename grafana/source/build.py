@@ -15,6 +15,7 @@ import boards
 import fleet
 import freshness
 import inventory
+import loss
 import miner
 import pool
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
@@ -22,7 +23,9 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 FOLDER = Path(__file__).parent.parent / "dashboards"
 PAGE = FOLDER.parent.parent / "docs" / "dashboards.md"
 PICTURES = PAGE.with_suffix("")
-DASHBOARDS = {made.UID: made.dashboard for made in (fleet, miner, boards, pool, alerts, freshness, inventory)}
+DASHBOARDS = {
+    made.UID: made.dashboard for made in (fleet, miner, boards, pool, loss, alerts, freshness, inventory)
+}
 
 
 def rendered(uid: str) -> str:

@@ -284,8 +284,7 @@ def _compared() -> list[Any]:
             " is taken out: what is left is the miner's fans, dust or place.",
             (0, 47, 8, 10),
             CELSIUS,
-            "topk(10, vnish_chip_temperature_max_celsius{F} - on (job, site) group_left ()"
-            " avg by (job, site) (vnish_chip_temperature_max_celsius{F}))",
+            "topk(10, instance:vnish_chip_temperature_above_site:celsius{F})",
             "{{instance}}",
             decimals=0,
             link=here,

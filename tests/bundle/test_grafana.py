@@ -35,6 +35,7 @@ VARIABLES = {
     "minefleet-alerts": ["datasource", "severity"],
     "minefleet-boards": [*COMMON, "pictured", "board"],
     "minefleet-exporter": ["datasource", "exporter_job", "exporter"],
+    "minefleet-loss": [*COMMON, "cause"],
     "minefleet-pool": [*COMMON, "account"],
 }
 # What other programs export.
@@ -203,7 +204,7 @@ def test_every_query_obeys_the_filters(asked: Asked) -> None:
         name = str(selector.name)
         has = {str(matcher.name): str(matcher.value) for matcher in selector.matchers.matchers}
         where = f"{name} in {asked.expression}"
-        if asked.dashboard in ("minefleet-fleet", "minefleet-miner", "minefleet-inventory"):
+        if asked.dashboard in ("minefleet-fleet", "minefleet-miner", "minefleet-loss", "minefleet-inventory"):
             assert {"job", "site", "rack", "instance"} <= has.keys(), where
             assert has["instance"] == "MINER", where
         elif asked.dashboard in ("minefleet-boards", "minefleet-exporter"):

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import email
 import email.policy
-import json
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,7 +20,6 @@ from aiosmtpd.controller import Controller
 
 from exporter.simulator.simulation import Simulation, mixed_fleet
 from exporter.simulator.stack import Stack, free_port
-from tests.bundle.test_grafana import with_variables
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.e2e
@@ -221,31 +219,3 @@ async def test_a_pulled_plug_is_one_message_and_a_mail_and_its_end_another(world
     assert world.mailbox.messages[1]["Subject"] == world.slack.attachments[1]["title"]
     [up] = await world.query(f'vnish_up{{instance="{victim}"}}')
     assert up["value"][1] == "1"
-
-
-async def test_every_panel_of_every_dashboard_has_data(world: World) -> None:
-    """Asked of a real Prometheus, with a fleet in which everything that is shown has happened."""
-    await world.simulation.inject("barn1-l9-01", "board_lost")
-    await world.simulation.inject("barn1-l9-02", "chips_red")
-    await world.simulation.inject("barn1-l7-03", "chips_orange")
-    await world.simulation.inject("barn1-l9-04", "unplugged")
-    panels = [
-        (panel["title"], target["expr"])
-        for path in sorted((ROOT / "grafana/dashboards").glob("*.json"))
-        for panel in json.loads(path.read_text())["panels"]
-        for target in panel.get("targets", [])
-    ]
-    missing: list[tuple[str, str]] = []
-
-    async def all_answered() -> bool:
-        missing[:] = [
-            (title, expression)
-            for title, expression in panels
-            if not await world.query(with_variables(expression, rate="10s"))
-        ]
-        return not missing
-
-    try:
-        await eventually(all_answered)
-    except TimeoutError:
-        pytest.fail(f"panels without data: {missing}")

@@ -1,0 +1,191 @@
+"""The loss ledger: from what the miners could hash to what the pool credits, and where the difference goes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vocabulary import (
+    BAD,
+    HASHRATE,
+    LOSS,
+    OFF,
+    OK,
+    PLAIN,
+    SHARE,
+    USD,
+    WARN,
+    Column,
+    Figure,
+    annotations,
+    bars,
+    board_of,
+    choice,
+    coloured,
+    figures,
+    filters,
+    graph,
+    label,
+    lines,
+    list_of,
+    miner,
+    shown_as,
+)
+
+UID = LOSS
+
+# In the order the rules take them, with what to call and how to paint each.
+CAUSES = {
+    "offline": ("does not answer", BAD),
+    "stopped": ("answers, does not hash", WARN),
+    "tuning": ("starts or tunes itself", "yellow"),
+    "throttled": ("throttled", "dark-yellow"),
+    "board": ("dead boards", "purple"),
+    "chips": ("dead chips", "light-purple"),
+    "unexplained": ("weak, unexplained", OFF),
+    "rejects": ("shares rejected", "light-blue"),
+    "pool": ("not credited", OK),
+}
+WORDS = "; ".join(f"{cause} is {word}" for cause, (word, _) in CAUSES.items())
+HASHES = 'instance_cause:vnish_lost_hashes_per_second:estimate{F, cause=~"$cause"}'
+DOLLARS = 'instance_cause:minefleet_lost_revenue_usd_per_day:estimate{F, cause=~"$cause"}'
+ALGORITHM = " * on (job, instance) group_left (algorithm) instance:vnish_algorithm_info:last{F}"
+# Held while the miner is down, since what it could hash is still lost then.
+STOCK = "last_over_time(vnish_hashrate_stock_hashes_per_second{F}[1d])"
+EXPECTED = "instance:vnish_expected_hashrate_hashes_per_second:last{F}"
+REAL = "vnish_hashrate_hashes_per_second{F}"
+OWN = "instance:vnish_owner_hashrate_hashes_per_second:known{F}"
+
+
+def dashboard() -> Any:
+    """The dashboard's builder."""
+    return board_of(
+        UID,
+        "Mining: loss ledger",
+        "From what the miners could hash to what the pool credits, in hashes and dollars a day: where the"
+        " difference goes, by cause and by miner.",
+        [*_ledger(), *_causes(), *_miners()],
+        [
+            *filters(),
+            choice(
+                "cause", "Cause", "label_values(instance_cause:vnish_lost_hashes_per_second:estimate, cause)"
+            ),
+        ],
+        annotations=annotations(all_shown=False),
+        since="now-7d",
+        refresh="5m",
+    )
+
+
+def _step(name: str, expression: str) -> Figure:
+    return Figure(name, expression, HASHRATE, decimals=2, legend=f"{name}, {{{{algorithm}}}}")
+
+
+def _ledger() -> list[Any]:
+    return [
+        figures(
+            "From stock to share: how much is left at each step?",
+            "All hashes a second of now: what the models give with factory settings; what their presets should"
+            " give (a miner that is down counts with its own); what they do give; that without the firmware's"
+            " fee; and that less the shares that are rejected.",
+            (0, 0, 24, 5),
+            _step("stock", f"sum by (algorithm) ({STOCK}{ALGORITHM})"),
+            _step("preset", f"sum by (algorithm) ({EXPECTED})"),
+            _step("real", f"sum by (algorithm) ({REAL}{ALGORITHM})"),
+            _step("owner's", f"sum by (algorithm) ({OWN}{ALGORITHM})"),
+            _step(
+                "accepted",
+                f"sum by (algorithm) ({OWN} * on (job, instance) group_left ()"
+                f" (1 - (instance:vnish_shares_rejected:ratio30m{{F}} or on (job, instance) {OWN} * 0)){ALGORITHM})",
+            ),
+        ),
+    ]
+
+
+def _causes() -> list[Any]:
+    colours = {cause: colour for cause, (_, colour) in CAUSES.items()}
+    return [
+        bars(
+            "What does each cause take, in dollars a day?",
+            f"Lost revenue of now by cause, all miners together. The causes: {WORDS}.",
+            (0, 5, 12, 9),
+            USD,
+            f"sort_desc(sum by (cause) ({DOLLARS}))",
+            "{{cause}}",
+            colours=((None, WARN),),
+            decimals=2,
+            none="nothing is lost",
+        ),
+        bars(
+            "And over the whole time shown?",
+            "Dollars lost by cause since the beginning of the time shown, at each moment's price.",
+            (12, 5, 12, 9),
+            USD,
+            f"sort_desc(sum by (cause) (avg_over_time({DOLLARS}[$__range])"
+            " * on (job, instance, cause) group_left ()"
+            f" count_over_time({DOLLARS}[$__range:5m])) * 300 / 86400)",
+            "{{cause}}",
+            colours=((None, BAD),),
+            decimals=2,
+            none="nothing was lost",
+        ),
+        graph(
+            "When was it lost, and why?",
+            "Lost revenue in dollars a day by cause, over time.",
+            (0, 14, 12, 10),
+            USD,
+            *lines(("{{cause}}", f"sum by (cause) ({DOLLARS})")),
+            stacked=True,
+            decimals=2,
+            colours=colours,
+            none="nothing was lost",
+        ),
+        graph(
+            "The same in hashes",
+            "Hashes a second that are missing by cause, over time: where no price is known, this is.",
+            (12, 14, 12, 10),
+            HASHRATE,
+            *lines(("{{cause}}", f"sum by (cause) ({HASHES})")),
+            stacked=True,
+            colours=colours,
+            none="nothing was lost",
+        ),
+        bars(
+            "Which site loses most?",
+            "Lost revenue of now by site, in dollars a day.",
+            (0, 24, 8, 12),
+            USD,
+            f"sort_desc(sum by (site) ({DOLLARS}))",
+            "site {{site}}",
+            colours=((None, WARN),),
+            decimals=2,
+            none="nothing is lost",
+        ),
+    ]
+
+
+def _miners() -> list[Any]:
+    return [
+        list_of(
+            "Which miner loses it, and to what?",
+            "The two hundred largest losses of now: one row for each miner and cause.",
+            (8, 24, 16, 12),
+            {
+                "instance": miner(150),
+                "cause": label("Cause", 120),
+                "Dollars": Column(
+                    DOLLARS, [*shown_as(USD, 2), *coloured((None, PLAIN), (1, WARN))], title="Losing a day"
+                ),
+                "Hashes": Column(HASHES, shown_as(HASHRATE, 2), title="Hashes missing"),
+                "Of expected": Column(
+                    f"{HASHES} / on (job, instance) group_left () (max by (job, instance) ({EXPECTED}) > 0)",
+                    shown_as(SHARE, 0),
+                    title="Of what it should",
+                ),
+            },
+            by=("job", "instance", "cause"),
+            where=f"topk(200, {HASHES})",
+            sort=(("Losing a day", True), ("Hashes missing", True)),
+            none="No miner loses anything",
+            pages=True,
+        ),
+    ]
