@@ -120,9 +120,7 @@ def _causes() -> list[Any]:
             "Dollars lost by cause since the beginning of the time shown, at each moment's price.",
             (12, 5, 12, 9),
             USD,
-            f"sort_desc(sum by (cause) (avg_over_time({DOLLARS}[$__range])"
-            " * on (job, instance, cause) group_left ()"
-            f" count_over_time({DOLLARS}[$__range:5m])) * 300 / 86400)",
+            f"sort_desc(sum by (cause) (sum_over_time({DOLLARS}[$__range:5m])) / 288)",
             "{{cause}}",
             colours=((None, BAD),),
             decimals=2,

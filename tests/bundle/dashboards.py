@@ -65,5 +65,5 @@ def variables(path: Path) -> dict[str, dict[str, Any]]:
 def sent(expression: str, chosen: Mapping[str, str] | None = None, rate: str = "5m") -> str:
     """The expression with variables filled in as Grafana does; all values of those that are not *chosen*."""
     values = {"site": ".*", "rack": ".*", **(chosen or {})}
-    expression = expression.replace("$__rate_interval", rate)
+    expression = expression.replace("$__rate_interval", rate).replace("$__range", "1h")
     return re.sub(r"\$([a-z_]+)\b", lambda found: values.get(found[1], ".+"), expression)

@@ -94,7 +94,7 @@ class Watched:
         """What Grafana would get."""
         expression = sent(asked.expression, chosen, rate="10s")
         now = time.time()
-        form = {"query": expression.replace("$__range", "10m")}
+        form = {"query": expression}
         path = "query"
         if not asked.instant:
             path, form = "query_range", {**form, "start": str(now - 60), "end": str(now), "step": "2"}
@@ -282,7 +282,7 @@ async def test_a_hashrate_panel_shows_what_was_hashed(watched: Watched) -> None:
     async def close() -> bool:
         with contextlib.suppress(aiohttp.ClientError):
             shown = await watched.ask(asked, {})
-            hashed = sum(host.miner.rate() for host in hosts)
+            hashed = sum(host.miner.rate() * host.miner.hardware.unit for host in hosts)
             return len(shown) == 1 and abs(float(shown[0]["value"][1]) / hashed - 1) < 0.05
         return False
 
