@@ -217,7 +217,7 @@ def test_a_directory_in_a_secrets_place_is_named(tmp_path: Path, make_secrets: M
 def test_the_names_in_the_configuration_files_are_services() -> None:
     for text in (
         (ROOT / "prometheus/prometheus.yml").read_text(),
-        (ROOT / "grafana/provisioning/datasources/minefleet.yml").read_text(),
+        (ROOT / "grafana/provisioning/datasources/prometheus.yml").read_text(),
     ):
         for host in re.findall(r"([a-z-]+):(?:10777|9093|9100|9090)", text):
             assert host in SERVICES or host == "localhost"

@@ -376,7 +376,13 @@ def test_alerts_held_back_by_alertmanager_are_not_counted() -> None:
 
 def test_provisioning_finds_what_the_compose_file_mounts() -> None:
     provider = yaml.safe_load((FOLDER / "provisioning/dashboards/minefleet.yml").read_text())["providers"][0]
-    sources = yaml.safe_load((FOLDER / "provisioning/datasources/minefleet.yml").read_text())["datasources"]
+    sources = [
+        source
+        for name in ("prometheus", "alertmanager")
+        for source in yaml.safe_load((FOLDER / f"provisioning/datasources/{name}.yml").read_text())[
+            "datasources"
+        ]
+    ]
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     places = {
         volume["source"]: volume["target"]
