@@ -69,17 +69,18 @@ def _fitted(kind: str, path: Path, place: Place) -> str:
         return _dashboard(text, place)
     return (
         text.replace("url: http://prometheus:9090", f"url: http://{place.prometheus}")
+        .replace("url: http://alertmanager:9093", f"url: http://{place.alertmanager}")
         .replace("uid: prometheus", f"uid: {place.data_source}")
         .replace("/var/lib/grafana/dashboards", place.dashboards)
     )
 
 
 def _dashboard(text: str, place: Place) -> str:
-    dashboard = json.loads(text)
+    dashboard = json.loads(text.replace(f'job=~\\"{_SHIPPED_JOBS}-', f'job=~\\"{place.jobs}-'))
     for variable in dashboard["templating"]["list"]:
         if variable["type"] == "datasource" and place.data_source != Place().data_source:
             variable["current"] = {"text": place.data_source, "value": place.data_source}
-    return json.dumps(dashboard, indent=2) + "\n"
+    return json.dumps(dashboard, indent=2, ensure_ascii=False) + "\n"
 
 
 def _prometheus(place: Place) -> dict[str, Any]:

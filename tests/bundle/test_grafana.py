@@ -378,7 +378,7 @@ def test_provisioning_finds_what_the_compose_file_mounts() -> None:
     provider = yaml.safe_load((FOLDER / "provisioning/dashboards/minefleet.yml").read_text())["providers"][0]
     sources = [
         source
-        for name in ("prometheus", "alertmanager")
+        for name in ("prometheus", "alerting")
         for source in yaml.safe_load((FOLDER / f"provisioning/datasources/{name}.yml").read_text())[
             "datasources"
         ]
