@@ -192,6 +192,10 @@ def test_a_secret_nobody_gave_is_empty_but_grafanas(tmp_path: Path, make_secrets
     password = texts.pop("grafana_admin_password")
     assert re.fullmatch(r"[0-9a-f]{32}", password)
     assert password not in done.stdout + done.stderr
+    # And what that means is said, of each that is empty.
+    assert "secrets/smtp_password is empty: no message goes by e-mail" in done.stdout
+    assert "secrets/pool_api_key is empty" in done.stdout
+    assert "slack_webhook_url" not in done.stdout
     assert texts == {"pool_api_key": "", "smtp_password": "", "slack_webhook_url": "http://127.0.0.1/hook"}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -119,6 +120,11 @@ class Project:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def inspect(self, service: str) -> dict[str, Any]:
+        """What the engine knows of a service's container."""
+        [found] = json.loads(run("docker", "inspect", f"{PROJECT}-{service}-1").stdout)
+        return found  # type: ignore[no-any-return]
+
     def get(self, service: str, url: str) -> Any:
         return json.loads(self.inside(service, "wget", "-q", "-O", "-", url))
 
@@ -200,6 +206,66 @@ def test_an_alert_is_delivered_with_every_secret(project: Project) -> None:
     project.until(delivered)
     logs = project.compose("logs").stdout
     assert [secret for secret in SECRETS.values() if secret in logs.replace("slack /trial-hook", "")] == []
+
+
+def test_each_service_comes_back_when_it_is_killed(project: Project) -> None:
+    project.secrets()
+    project.up()
+    project.until(lambda: all_miners_are_scraped(project))
+    for service in COMPOSE["services"]:
+        before = project.inspect(service)
+        # As when the machine runs out of memory; the engine's own kill would count as a wish.
+        os.kill(before["State"]["Pid"], signal.SIGKILL)
+
+        def back(service: str = service, killed: int = before["State"]["Pid"]) -> bool:
+            state = project.inspect(service)["State"]
+            return state["Pid"] not in (0, killed) and state["Health"]["Status"] == "healthy"
+
+        project.until(back)
+        asked = time.time()
+
+        def scraped_since(asked: float = asked) -> bool:
+            found = project.query("timestamp(vnish_up) * vnish_up")
+            return len(found) == 12 and min(found.values()) > asked
+
+        project.until(scraped_since)
+
+
+def test_an_upgrade_keeps_the_data(project: Project) -> None:
+    project.secrets()
+    project.up()
+    project.until(lambda: all_miners_are_scraped(project))
+    before = time.time()
+    silence = {
+        "matchers": [{"name": "instance", "value": VICTIM, "isRegex": False}],
+        "startsAt": "2020-01-01T00:00:00Z",
+        "endsAt": "2100-01-01T00:00:00Z",
+        "createdBy": "trial",
+        "comment": "kept",
+    }
+    project.inside(
+        "simulator",
+        "python",
+        "-c",
+        "import urllib.request as u; u.urlopen(u.Request('http://alertmanager:9093/api/v2/silences',"
+        f" {json.dumps(silence)!r}.encode(), {{'Content-Type': 'application/json'}}))",
+    )
+    image = COMPOSE["services"]["exporter"]["image"]
+    newer = "minefleet-exporter:trial-upgrade"
+    assert run("docker", "tag", image, newer).returncode == 0
+    try:
+        project.edit("docker-compose.yml", (f"image: {image}", f"image: {newer}"))
+        project.compose("up", "--detach", "--pull", "never", "--force-recreate")
+        project.up()
+        assert project.inspect("exporter")["Config"]["Image"] == newer
+        project.until(lambda: all_miners_are_scraped(project))
+        kept = project.query(f"vnish_up @ {before:.3f}")
+        assert kept == {miner.name: 1.0 for miner in mixed_fleet(12)}
+        silences = project.get("alertmanager", "http://127.0.0.1:9093/api/v2/silences")
+        assert [one["comment"] for one in silences] == ["kept"]
+    finally:
+        project.compose("down", "--timeout", "5")
+        run("docker", "rmi", newer)
 
 
 def test_a_forgotten_file_stops_the_start_with_its_name(project: Project) -> None:
