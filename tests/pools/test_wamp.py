@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import traceback
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
@@ -582,26 +579,6 @@ async def test_a_certificate_nobody_signed_is_refused(tmp_path: Path, certificat
     server.close()
     await server.wait_closed()
     assert heard in ([], [b""])
-
-
-@pytest.fixture
-async def everything_logged() -> AsyncIterator[list[str]]:
-    """All that any logger of the process says, at any level, as text with its traceback."""
-    lines: list[str] = []
-
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            lines.append(self.format(record))
-
-    handler, root = Handler(), logging.getLogger()
-    before = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    with structlog.testing.capture_logs() as events:
-        yield lines
-        lines.extend(map(repr, events))
-    root.removeHandler(handler)
-    root.setLevel(before)
 
 
 @pytest.mark.parametrize(
