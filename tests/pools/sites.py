@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,15 @@ from exporter.simulator.pools.host import PoolHost
 from exporter.simulator.simulation import MinerSpec, Simulation
 from tests.conftest import FakeClock
 
+# What a pool tells of an account; a pool that tells nothing has none of them.
+FIGURES = frozenset(
+    f"mining_pool_{name}"
+    for name in (
+        *("hashrate_hashes_per_second", "workers", "balance_coins", "earned_24h_coins", "last_payout_coins"),
+        *("worker_hashrate_hashes_per_second", "worker_online", "profitability_usd_per_hash"),
+        *("profitability_btc_per_hash", "profitability_coins_per_hash"),
+    )
+)
 Pages = dict[str, dict[tuple[tuple[str, str], ...], float]]
 
 
@@ -129,3 +139,18 @@ async def pool_page(site: PoolSite) -> Pages:
         for sample in family.samples:
             found.setdefault(sample.name, {})[tuple(sorted(sample.labels.items()))] = sample.value
     return found
+
+
+async def assert_fails_with(
+    tmp_path: Path, kind: str, specs: list[MinerSpec], fault: str, reason: str, *, drop: tuple[str, ...] = ()
+) -> None:
+    """An account at a pool with *fault* is down for *reason*: no figure, no zero, no key in what is logged."""
+    # Only who never answers is waited for; what else is slow is this machine.
+    seconds = 0.5 if fault == "hanging" else 10.0
+    async with pool_site(tmp_path, kind, specs, drop=drop, timeout_seconds=seconds) as site:
+        await site.simulation.inject(kind, fault)
+        page = await pool_page(site)
+        assert page["mining_pool_up"] == {(): 0}
+        assert page["mining_pool_scrape_failure"][(("reason", reason),)] == 1
+        assert not [name for name in page if name in FIGURES]
+        assert site.simulation.account.key not in json.dumps(site.logged, default=str)

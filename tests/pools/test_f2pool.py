@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
 from exporter.simulator.simulation import MinerSpec
-from tests.pools.sites import pool_page, pool_site
+from tests.pools.sites import assert_fails_with, pool_page, pool_site
 
 MINERS = [
     MinerSpec("l9-1", "l9", "1.2.7"),
@@ -87,13 +86,7 @@ async def test_each_failure_has_its_reason_and_is_no_zero(
     tmp_path: Path, fault: str, reason: str, publicly: str, public: bool
 ) -> None:
     drop = ("api_key",) if public else ()
-    async with pool_site(tmp_path, "f2pool", MINERS, drop=drop, timeout_seconds=0.5) as site:
-        await site.simulation.inject("f2pool", fault)
-        page = await pool_page(site)
-        assert page["mining_pool_up"] == {(): 0}
-        assert page["mining_pool_scrape_failure"][(("reason", publicly if public else reason),)] == 1
-        assert "mining_pool_hashrate_hashes_per_second" not in page
-        assert site.simulation.account.key not in json.dumps(site.logged, default=str)
+    await assert_fails_with(tmp_path, "f2pool", MINERS, fault, publicly if public else reason, drop=drop)
 
 
 @pytest.mark.parametrize("drop", [(), ("api_key",)])

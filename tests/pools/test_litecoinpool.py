@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from exporter.pools.metrics import samples, usd_per_hash
 from exporter.pools.reading import PoolReading
 from exporter.pools.workers import MOST_WORKERS
 from exporter.simulator.simulation import MinerSpec
-from tests.pools.sites import pool_page, pool_site
+from tests.pools.sites import assert_fails_with, pool_page, pool_site
 
 # Figures of January 2018, from before merge-mined Dogecoin was told apart; those of the user are made up.
 RECORDED: dict[str, Any] = {
@@ -184,13 +183,7 @@ async def test_over_a_socket_it_is_what_the_miners_hash(tmp_path: Path) -> None:
     ],
 )
 async def test_each_failure_has_its_reason_and_is_no_zero(tmp_path: Path, fault: str, reason: str) -> None:
-    async with pool_site(tmp_path, "litecoinpool", MINERS, timeout_seconds=0.5) as site:
-        await site.simulation.inject("litecoinpool", fault)
-        page = await pool_page(site)
-        assert page["mining_pool_up"] == {(): 0}
-        assert page["mining_pool_scrape_failure"][(("reason", reason),)] == 1
-        assert "mining_pool_hashrate_hashes_per_second" not in page
-        assert site.simulation.account.key not in json.dumps(site.logged, default=str)
+    await assert_fails_with(tmp_path, "litecoinpool", MINERS, fault, reason)
 
 
 async def test_a_pool_that_fails_is_asked_no_sooner(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +23,7 @@ from exporter.pools.yiimp.mining_dutch import (
 from exporter.simulator.simulation import MinerSpec
 from tests.conftest import FakeClock
 from tests.pools.mangled import mangled
-from tests.pools.sites import clocked_pool, pool_page, pool_site
+from tests.pools.sites import assert_fails_with, clocked_pool, pool_page, pool_site
 
 WORKERS: dict[str, Any] = {
     "miners": [
@@ -190,13 +189,7 @@ async def test_a_pool_that_refuses_is_asked_again_with_pauses(tmp_path: Path, cl
     ],
 )
 async def test_each_failure_has_its_reason_and_is_no_zero(tmp_path: Path, fault: str, reason: str) -> None:
-    async with pool_site(tmp_path, "mining_dutch", MINERS, timeout_seconds=0.5) as site:
-        await site.simulation.inject("mining_dutch", fault)
-        page = await pool_page(site)
-        assert page["mining_pool_up"] == {(): 0}
-        assert page["mining_pool_scrape_failure"][(("reason", reason),)] == 1
-        assert "mining_pool_hashrate_hashes_per_second" not in page
-        assert site.simulation.account.key not in json.dumps(site.logged, default=str)
+    await assert_fails_with(tmp_path, "mining_dutch", MINERS, fault, reason)
 
 
 @pytest.mark.parametrize("fault", ["numbers_as_text", "nulls", "hostile_names", "vanishing_worker"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from copy import deepcopy
 from pathlib import Path
@@ -21,7 +20,7 @@ from exporter.pools.workers import MOST_WORKERS
 from exporter.simulator.simulation import MinerSpec
 from tests.conftest import FakeClock
 from tests.pools.mangled import mangled
-from tests.pools.sites import clocked_pool, pool_page, pool_site
+from tests.pools.sites import assert_fails_with, clocked_pool, pool_page, pool_site
 
 NOTHING = {"hashrate": 0, "hashrate_units": "KH/s", "hashrate_avg": 0, "hashrate_avg_units": "KH/s"}
 # The figures of the user and the first worker are as the pool gave them in July 2025.
@@ -258,13 +257,7 @@ async def test_a_pool_that_fails_is_not_hammered(tmp_path: Path, clock: FakeCloc
     ],
 )
 async def test_each_failure_has_its_reason_and_is_no_zero(tmp_path: Path, fault: str, reason: str) -> None:
-    async with pool_site(tmp_path, "powerpool", MINERS, timeout_seconds=0.5) as site:
-        await site.simulation.inject("powerpool", fault)
-        page = await pool_page(site)
-        assert page["mining_pool_up"] == {(): 0}
-        assert page["mining_pool_scrape_failure"][(("reason", reason),)] == 1
-        assert "mining_pool_hashrate_hashes_per_second" not in page
-        assert site.simulation.account.key not in json.dumps(site.logged, default=str)
+    await assert_fails_with(tmp_path, "powerpool", MINERS, fault, reason)
 
 
 @pytest.mark.parametrize("fault", ["numbers_as_text", "nulls", "hostile_names", "many_workers"])

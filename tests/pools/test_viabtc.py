@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from exporter.pools.viabtc.account import MOST_PAGES
 from exporter.pools.workers import MOST_WORKERS
 from exporter.simulator.simulation import MinerSpec
-from tests.pools.sites import pool_page, pool_site
+from tests.pools.sites import assert_fails_with, pool_page, pool_site
 
 MINERS = [
     MinerSpec("l9-1", "l9", "1.2.7"),
@@ -95,13 +94,7 @@ async def test_workers_of_several_pages_and_pages_without_end(tmp_path: Path) ->
     ],
 )
 async def test_each_failure_has_its_reason_and_is_no_zero(tmp_path: Path, fault: str, reason: str) -> None:
-    async with pool_site(tmp_path, "viabtc", MINERS, timeout_seconds=0.5) as site:
-        await site.simulation.inject("viabtc", fault)
-        page = await pool_page(site)
-        assert page["mining_pool_up"] == {(): 0}
-        assert page["mining_pool_scrape_failure"][(("reason", reason),)] == 1
-        assert "mining_pool_hashrate_hashes_per_second" not in page
-        assert site.simulation.account.key not in json.dumps(site.logged, default=str)
+    await assert_fails_with(tmp_path, "viabtc", MINERS, fault, reason)
 
 
 async def test_odd_names_are_cleaned(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from exporter.pools.yiimp.wallet import wallet_of
 from exporter.simulator.simulation import MinerSpec
 from tests.conftest import FakeClock
 from tests.pools.mangled import mangled
-from tests.pools.sites import clocked_pool, pool_page, pool_site
+from tests.pools.sites import assert_fails_with, clocked_pool, pool_page, pool_site
 
 # An entry as a site gave it.
 STATUS: dict[str, Any] = {
@@ -248,13 +247,7 @@ async def test_over_a_socket_it_is_what_the_miners_hash(tmp_path: Path) -> None:
     ],
 )
 async def test_each_failure_has_its_reason_and_is_no_zero(tmp_path: Path, fault: str, reason: str) -> None:
-    async with pool_site(tmp_path, "yiimp", MINERS, timeout_seconds=0.5) as site:
-        await site.simulation.inject("yiimp", fault)
-        page = await pool_page(site)
-        assert page["mining_pool_up"] == {(): 0}
-        assert page["mining_pool_scrape_failure"][(("reason", reason),)] == 1
-        assert "mining_pool_hashrate_hashes_per_second" not in page
-        assert site.simulation.account.key not in json.dumps(site.logged, default=str)
+    await assert_fails_with(tmp_path, "yiimp", MINERS, fault, reason)
 
 
 async def test_hours_of_scraping_keep_the_pauses_and_notice_who_leaves(
