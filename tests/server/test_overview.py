@@ -7,7 +7,7 @@ import pytest
 from exporter import catalogue as c
 from exporter.exposition import Page
 from exporter.pools.metrics import figures_dated
-from exporter.server.overview import MinerRow, Totals, totals
+from exporter.server.overview import MinerRow, Prices, Totals, totals
 from exporter.vnish.verdict import Condition, Glance, Verdict, unreachable
 
 OK = Verdict(Condition.OK)
@@ -88,3 +88,16 @@ def test_an_account_without_prices_is_dated_by_what_else_it_tells() -> None:
     assert figures_dated(page) == 1000.0
     page.add(c.MINING_POOL_DATA_TIMESTAMP, 900.0, "profitability")
     assert figures_dated(page) == 900.0
+
+
+def test_a_miner_is_priced_at_its_own_account_and_never_at_the_dearest() -> None:
+    prices = Prices(
+        {"main": {"scrypt": 5.0}, "dear": {"scrypt": 9.0, "sha256d": 1.0}, "down": {}}, {"scrypt": 7.0}
+    )
+    assert prices.of("scrypt", "main") == 5.0
+    assert prices.of("scrypt", "down") == prices.of("scrypt", None) == 7.0, "the market's"
+    assert prices.of("sha256d", "main") is None, "no price at its account, and none in the market"
+    assert prices.of("sha256d", None) == 1.0, "nobody knows its account: the best there is"
+    without = Prices(prices.accounts, {})
+    assert without.of("scrypt", "down") is None
+    assert without.of("scrypt", None) == 9.0
