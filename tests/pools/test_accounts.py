@@ -57,10 +57,11 @@ async def test_two_accounts_of_one_type_are_two_targets(tmp_path: Path) -> None:
     async with serve_site(tmp_path, [L9], edit=edit) as site:
         main, spare = site.runtime.fleet.pools["main"], site.runtime.fleet.pools["spare"]
         assert main.reader.breaker is not spare.reader.breaker
-        for _ in range(3):
-            await site.get("/probe?target=spare&module=prohashing")
+        assert "mining_pool_up 1" in await site.get("/probe?target=spare&module=prohashing")
+        # A quick machine asks again within the millisecond for which a reading is given again.
+        spare.reader.last = None
         page = await site.get("/probe?target=spare")
-        assert 'reason="budget_spent"} 1' in page, [str(look) for look in (spare.reader.last, page)]
+        assert 'reason="budget_spent"} 1' in page
         assert "mining_pool_up 1" in await site.get("/probe?target=main")
         fleet = await site.get("/fleet")
         assert 'mining_pool_info{instance="main",owner="a",type="prohashing"} 1' in fleet
