@@ -430,6 +430,40 @@ async def test_a_look_that_is_not_given_again_leaves_a_glance(clock: FakeClock) 
     assert source.asked == 2
 
 
+async def test_targets_that_are_several_to_a_page_have_labels_on_all_the_probe_says(
+    clock: FakeClock,
+) -> None:
+    source = Source()
+    source.gate.set()
+    reader = make(source, clock)
+    reader.kind = TargetKind(c.MARKET_PROBE, lambda *_: Counter({"y": 2}), labels=("kraken",))
+    reader.page(await reader.look(clock() + 10))
+    clock.advance(1)
+    page = reader.page(await reader.look(clock() + 10))
+    assert page.value(c.MARKET_SOURCE_UP, "kraken") == 1.0
+    assert page.value(c.MARKET_SOURCE_DURATION, "kraken") == 0.0
+    assert page.value(c.MARKET_SOURCE_FAILURE, "kraken", "timeout") == 0.0
+    assert page.value(c.MARKET_SOURCE_BREAKER, "kraken", "closed") == 1.0
+    assert page.value(c.MARKET_SOURCE_IMPLAUSIBLE, "kraken", "y") == 4.0
+    assert page.value(c.MARKET_SOURCE_UNEXPECTED, "kraken", "x") == 2.0
+
+
+async def test_a_good_look_shows_its_own_reading_and_not_a_later_one(clock: FakeClock) -> None:
+    source = Source()
+    source.gate.set()
+    reader = make(source, clock)
+    reader.kind = TargetKind(c.MINER_PROBE, lambda *_: Counter(), shown_seconds=600.0)
+    first = await reader.look(clock() + 10)
+    clock.advance(1)
+    second = await reader.look(clock() + 10)
+    assert first is not second
+    assert reader.shown(first) is first.reading
+    assert reader.shown(second) is second.reading
+    clock.advance(599.5)
+    assert reader.shown(first) is None
+    assert reader.shown(second) is second.reading
+
+
 async def test_what_is_left_of_a_failed_look_says_why_and_how_long(clock: FakeClock) -> None:
     source = Source(error=ProbeError(Reason.CONNECTION, "gone"))
     reader = make(source, clock)
