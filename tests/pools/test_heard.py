@@ -161,6 +161,17 @@ def test_odd_fields_are_counted_once() -> None:
     assert not found.reading(connected=True).unexpected
 
 
+def test_a_field_nobody_knows_is_said_once(quiet_logs: list[dict[str, Any]]) -> None:
+    found = heard()
+    key = "c0ffee" * 10 + "beef"
+    for _ in range(3):
+        found.all_workers([worker("a", temperature=4, share_count=5, **{key: 1})])
+        found.worker_updates(worker("b", temperature=4))
+    assert [event["field"] for event in quiet_logs] == ["temperature"]
+    found.worker_updates(worker("c", **{f"more_{'x' * number}": 1 for number in range(200)}))
+    assert len(quiet_logs) < 64
+
+
 def test_nothing_told_is_no_data() -> None:
     with pytest.raises(ProbeError) as caught:
         heard().reading(connected=True)

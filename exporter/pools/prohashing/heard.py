@@ -12,10 +12,13 @@ Who disconnects may merely not be updated any more, so a worker is online by the
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
+
+import structlog
 
 from exporter.errors import ProbeError, Reason
 from exporter.fields import Fields
@@ -38,6 +41,12 @@ _FIGURES = (
 # Each window, and the field that tells it.
 _WINDOWS = (("now", "adjusted_hashrate"), ("2h", "hashrate"))
 _NAMES = ("miner_name", "algorithm_name")
+_FIELDS = frozenset(
+    {"uuid", *_NAMES, *(field for _, field in _WINDOWS)}
+    | {"coin_name", "difficulty", "actual_difficulty", "difficulty_is_static", "share_count"}
+)
+_MOST_UNKNOWN = 64
+log = structlog.get_logger("pool")
 # The pool names coins, everybody else their tickers.
 _TICKERS = {
     "litecoin": "LTC",
@@ -83,6 +92,7 @@ class Heard:
         # When figures last came, on the monotonic clock.
         self.told_at: float | None = None
         self._odd: Counter[str] = Counter()
+        self._unknown: set[str] = set()
 
     def forget(self) -> None:
         """Know nothing any more."""
@@ -179,6 +189,16 @@ class Heard:
         known.data |= told
         if change:
             known.at = self._clock()
+        self._say_unknown(entry)
+
+    def _say_unknown(self, entry: dict[Any, Any]) -> None:
+        """Say once of each field nobody knows that there is one; the names of those that may be shown."""
+        new = [name for name in entry if isinstance(name, str) and name not in _FIELDS | self._unknown]
+        for name in new[: _MOST_UNKNOWN - len(self._unknown)]:
+            self._unknown.add(name)
+            # A key is no word, and no name is shown that could be one.
+            if re.fullmatch("[a-z_]{1,32}", name):
+                log.debug("a worker has a field nobody knows", field=name)
 
     def all_balances(self, result: Any) -> None:
         """Take the map of all balances; ``None`` where the pool does not tell.
