@@ -16,6 +16,7 @@ from exporter.cli import (
     check,
     demo,
     diagnose,
+    digest,
     discover,
     install_service,
     probe,
@@ -25,7 +26,19 @@ from exporter.cli import (
 )
 from exporter.config.load import ConfigError
 
-_COMMANDS = (discover, check, serve, install_service, bundle, probe, diagnose, worker, test_alert, demo)
+_COMMANDS = (
+    discover,
+    check,
+    serve,
+    install_service,
+    bundle,
+    probe,
+    diagnose,
+    worker,
+    digest,
+    test_alert,
+    demo,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -25,7 +25,7 @@ COMPOSE = ROOT / "docker-compose.yml"
 DECLARED: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())
 SERVICES: dict[str, Any] = DECLARED["services"]
 # The user each image runs as; the exporter's is in the Dockerfile.
-USERS = {"exporter": 10777, "alertmanager": 65534, "grafana": 472}
+USERS = {"exporter": 10777, "alertmanager": 65534, "digest": 65534, "grafana": 472}
 
 
 def binds() -> list[dict[str, Any]]:
@@ -81,6 +81,8 @@ def test_every_service_tells_whether_it_is_healthy() -> None:
     for name, service in SERVICES.items():
         if name == "exporter":
             assert "HEALTHCHECK" in (ROOT / "Dockerfile").read_text()
+        elif name == "digest":
+            assert "http://prometheus:9090/" in service["healthcheck"]["test"][-1]
         else:
             # BusyBox tries one address only, and localhost may be ::1.
             assert "http://127.0.0.1:" in service["healthcheck"]["test"][-1], name
@@ -137,6 +139,9 @@ def test_secrets_are_where_their_readers_look() -> None:
         assert f"/run/secrets/{name}" in example
     for name in SERVICES["exporter"]["environment"]:
         assert f"${{{name}}}" in example
+    digest = SERVICES["digest"]
+    assert digest["secrets"] == SERVICES["alertmanager"]["secrets"]
+    assert digest["user"] == str(USERS["alertmanager"])
     used = {name for service in SERVICES.values() for name in service.get("secrets", [])}
     assert used == set(DECLARED["secrets"])
 
