@@ -211,7 +211,7 @@ def test_defaults(tmp_path: Path) -> None:
             for url in (
                 "https://pool.example/ws",
                 "pool.example",
-                "ws://",
+                "ws://:1/x",
                 "wss://a b",
                 "ws://me:pw@pool.example",
             )
