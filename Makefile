@@ -9,7 +9,7 @@ demo: ## a simulated fleet watched by the whole stack, on loopback
 
 test: ## all tests, with the real Prometheus and Alertmanager
 	@scripts/bootstrap test
-	@PATH="$$PWD/.venv/bin:$$PATH" .venv/bin/python -m pytest
+	@.venv/bin/python -m pytest
 
 compose-test: ## the compose file in a real engine, if there is one and its images are there; as root
 	@scripts/bootstrap test

@@ -42,6 +42,7 @@ PROMETHEUS_PORT = 19090
 ALERTMANAGER_PORT = 19093
 GRAFANA_PORT = 13001
 _FOLDER = "minefleet-demo-"
+_MOST_MISSED = 10
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -80,6 +81,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--repair", metavar="MINER", help="repair a miner of the demo that runs")
     parser.add_argument("--simulator-only", action="store_true", help="do not start the exporter")
+    parser.add_argument(
+        "--while",
+        dest="while_",
+        metavar="URL",
+        help="end when nothing answers there any more, such as an exporter whose network this shares",
+    )
     parser.set_defaults(run=run)
 
 
@@ -143,11 +150,32 @@ async def _demo(arguments: argparse.Namespace) -> int:
             _guide(simulation, await _links(stack, alone=arguments.simulator_only), with_stack=bool(stack)),
             flush=True,
         )
+        if arguments.while_:
+            watch = asyncio.create_task(_watch(arguments.while_, stop))
+            opened.callback(watch.cancel)
         await stop.wait()
         # Nobody reads it where the terminal is gone.
         with contextlib.suppress(OSError):
             print("\nstopping", flush=True)
     return 0
+
+
+async def _watch(url: str, stop: asyncio.Event) -> None:
+    """Set *stop* when *url* has answered, and then has not for some seconds.
+
+    A container that comes back has a network of its own; who shared the one before has to be started anew.
+    """
+    answered, missed = False, 0
+    fresh = aiohttp.TCPConnector(force_close=True)
+    async with aiohttp.ClientSession(connector=fresh, timeout=aiohttp.ClientTimeout(total=5)) as session:
+        while missed < _MOST_MISSED:
+            try:
+                async with session.get(url):
+                    answered, missed = True, 0
+            except (aiohttp.ClientError, TimeoutError):
+                missed += answered
+            await asyncio.sleep(1)
+    stop.set()
 
 
 async def _tell(broken: list[str] | None, repaired: str | None) -> int:
