@@ -94,7 +94,7 @@ def _weakest() -> list[Any]:
             {
                 "instance": _miner(),
                 "board": label("Board", 65),
-                "Of nominal": Column(BOARD_RATIO, shown_as(SHARE, 0), width=95),
+                "Of nominal": Column(BOARD_RATIO, shown_as(SHARE, 0), width=115),
                 "State": Column(coded("board_state", BOARD_STATES), mapped(BOARD_STATES), width=105),
                 "Dead chips": Column(
                     'vnish_board_chips{F, grade="red"}',
@@ -172,7 +172,8 @@ def _picture() -> list[Any]:
             {
                 "mode": "absolute",
                 "steps": [
-                    {"value": None, "color": BAD},
+                    {"value": None, "color": "transparent"},
+                    {"value": 0, "color": BAD},
                     {"value": 0.5, "color": WARN},
                     {"value": 0.85, "color": OK},
                 ],
@@ -186,7 +187,7 @@ def _picture() -> list[Any]:
         row("$pictured, board $board: its chips, in tens from left to right", 21),
         chips(
             "Hot: board $board",
-            "Each chip's temperature, in its place on the board: chip 23 is in row 2, column 3.",
+            "Each chip's temperature, in its place on the board: chip 23 is in row 020, column 3.",
             (0, 22, 8, 16),
             f"vnish_chip_temperature_celsius{{{OF}}}",
             heat,

@@ -95,11 +95,11 @@ def _now() -> list[Any]:
                 "Losing": Column(
                     LOST,
                     [*shown_as(USD, 2), *coloured((None, PLAIN), (0.01, WARN))],
-                    title="Losing a day",
+                    title="Lost a day",
                     width=105,
                 ),
             },
-            sort=(("Severity", True), ("Losing a day", True)),
+            sort=(("Severity", True), ("Lost a day", True)),
             where=PROBLEMS,
             none="No miner has a problem",
         ),
@@ -215,7 +215,7 @@ def _all() -> list[Any]:
                 "Losing": Column(
                     LOST,
                     [*shown_as(USD, 2), *coloured((None, PLAIN), (0.01, WARN))],
-                    title="Losing a day",
+                    title="Lost a day",
                     width=105,
                 ),
                 "Earning": Column(REVENUE, shown_as(USD, 2), title="Earning a day", width=110),
@@ -242,7 +242,7 @@ def _all() -> list[Any]:
                 "Model": Column("vnish_miner_info{F}", also=("model",), hidden=True),
                 "model": label("Model"),
             },
-            sort=(("Severity", True), ("Losing a day", True)),
+            sort=(("Severity", True), ("Lost a day", True)),
             pages=True,
         ),
     ]

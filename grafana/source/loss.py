@@ -147,16 +147,17 @@ def _causes() -> list[Any]:
             colours=colours,
             none="nothing was lost",
         ),
-        bars(
+        list_of(
             "Which site loses most?",
             "Lost revenue of now by site, in dollars a day.",
             (0, 24, 8, 12),
-            USD,
-            f"sort_desc(sum by (site) ({DOLLARS}))",
-            "site {{site}}",
-            colours=((None, WARN),),
-            decimals=2,
-            none="nothing is lost",
+            {
+                "site": label("Site"),
+                "Lost": Column(f"sum by (site) ({DOLLARS})", shown_as(USD, 2), title="Lost a day"),
+            },
+            by=("site",),
+            sort=(("Lost a day", True),),
+            none="Nothing is lost",
         ),
     ]
 
@@ -171,7 +172,7 @@ def _miners() -> list[Any]:
                 "instance": miner(150),
                 "cause": label("Cause", 120),
                 "Dollars": Column(
-                    DOLLARS, [*shown_as(USD, 2), *coloured((None, PLAIN), (1, WARN))], title="Losing a day"
+                    DOLLARS, [*shown_as(USD, 2), *coloured((None, PLAIN), (1, WARN))], title="Lost a day"
                 ),
                 "Hashes": Column(HASHES, shown_as(HASHRATE, 2), title="Hashes missing"),
                 "Of expected": Column(
@@ -182,7 +183,7 @@ def _miners() -> list[Any]:
             },
             by=("job", "instance", "cause"),
             where=f"topk(200, {HASHES})",
-            sort=(("Losing a day", True), ("Hashes missing", True)),
+            sort=(("Lost a day", True), ("Hashes missing", True)),
             none="No miner loses anything",
             pages=True,
         ),

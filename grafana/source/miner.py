@@ -129,7 +129,7 @@ def _now() -> list[Any]:
             Figure("earning a day", REVENUE, USD, decimals=2),
             Figure("electricity a day", ELECTRICITY, USD, decimals=2),
             Figure("losing a day", LOST, USD, decimals=2, colours=((None, PLAIN), (0.01, WARN))),
-            Figure("up since", "vnish_uptime_seconds{F}", AGE, decimals=0),
+            Figure("up for", "vnish_uptime_seconds{F}", AGE, decimals=0),
             none="not known",
         ),
         timeline(
@@ -294,6 +294,7 @@ def _pools() -> list[Any]:
                 )
             ),
             decimals=1,
+            at_least=0.05,
             colours={"rejected": BAD, "late": WARN},
         ),
     ]

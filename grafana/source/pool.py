@@ -161,7 +161,7 @@ def _credited() -> list[Any]:
             (12, 6, 12, 10),
             {
                 "worker": label("Worker"),
-                "Credited": Column(CREDITED, shown_as(SHARE, 1), title="Credited per hashed", width=140),
+                "Credited": Column(CREDITED, shown_as(SHARE, 1), title="Credited per hashed", width=175),
                 "Luck": Column(f"2 * {ERROR}", shown_as(SHARE, 1), title="Luck, ±", width=75),
                 "Verdict": Column(
                     VERDICT,
@@ -272,7 +272,7 @@ def _money() -> list[Any]:
                 ),
                 (
                     "worst miner",
-                    f"min({REVENUE} / on (job, instance) ({POWER} > 0)) / 86400 * {KWH:.0f}",
+                    f"min(({REVENUE} > 0) / on (job, instance) ({POWER} > 0)) / 86400 * {KWH:.0f}",
                 ),
                 ("best miner", f"max({REVENUE} / on (job, instance) ({POWER} > 0)) / 86400 * {KWH:.0f}"),
                 ("paid", f"max(minefleet_electricity_price_usd_per_joule{{F}}) * {KWH:.0f}"),

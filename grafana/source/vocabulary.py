@@ -219,6 +219,7 @@ def graph(
     *targets: prometheus.Dataquery,
     minimum: float | None = 0,
     maximum: float | None = None,
+    at_least: float | None = None,
     decimals: int | None = None,
     limits: Sequence[str] = (),
     stacked: bool = False,
@@ -253,6 +254,8 @@ def graph(
         panel = panel.min(minimum)
     if maximum is not None:
         panel = panel.max(maximum)
+    if at_least is not None:
+        panel = panel.axis_soft_max(at_least)
     if none is not None:
         panel = panel.no_value(none)
     if stacked:
@@ -428,28 +431,32 @@ def room_map(
                 "groupingToMatrix", {"columnField": "rack", "rowField": "site", "valueField": "Value"}
             )
         )
-        .override_by_field_type("number", mapped(words))
+        .override_by_field_type("number", [*mapped(words), Property("custom.minWidth", 60)])
     )
 
 
 def chips(title: str, description: str, at: Place, expression: str, look: Sequence[Property]) -> table.Panel:
     """A board's chips in rows of ten; one such panel for each board chosen."""
-    tens = f'label_replace({expression}, "ten", "$1", "chip", "(\\\\d*)\\\\d")'
-    placed = f'label_replace({tens}, "one", "$1", "chip", "\\\\d*(\\\\d)")'
+    placed = expression
+    for ten, one, digits in (("000", "$1", "(.)"), ("0${1}0", "$2", "(.)(.)"), ("${1}0", "$2", "(..)(.)")):
+        placed = (
+            f'label_replace(label_replace({placed}, "ten", "{ten}", "chip", "{digits}"),'
+            f' "one", "{one}", "chip", "{digits}")'
+        )
     return (
         _named(table.Panel(), title, description, at)
         .cell_height(common_models.TableCellHeight.SM)
-        .no_value("tells of no chips")
         .repeat("board")
         .repeat_direction("v")
         .with_target(instant(f"max by (ten, one) ({placed})", as_table=True))
-        .with_transformation(transformation("sortBy", {"sort": [{"field": "one"}]}))
+        .with_transformation(transformation("sortBy", {"sort": [{"field": "ten"}]}))
         .with_transformation(
             transformation(
                 "groupingToMatrix", {"columnField": "one", "rowField": "ten", "valueField": "Value"}
             )
         )
-        .override_by_field_type("number", list(look))
+        .override_by_field_type("number", [*look, Property("custom.width", 53)])
+        .override_by_name("ten\\one", [Property("displayName", "Chip"), Property("custom.width", 53)])
     )
 
 
@@ -507,6 +514,8 @@ def mapped(words: dict[int, tuple[str, str]]) -> list[Property]:
     """A column of numbers that are words."""
     return [
         Property("mappings", _mappings(words)),
+        # A cell without a value is painted in the colour of the lowest threshold.
+        Property("thresholds", _steps(((None, "transparent"),))),
         Property("custom.cellOptions", {"type": "color-background", "mode": "basic"}),
     ]
 
@@ -595,11 +604,16 @@ def annotation(name: str, colour: str, expression: str, title: str, text: str, *
 
 
 def annotations(*, all_shown: bool) -> list[Any]:
-    """Firing alerts, restarts and changes of preset; of a whole fleet only what is critical is shown at first."""
+    """Firing alerts, restarts and changes of preset; of a whole fleet they would hide the graphs, and are there to be chosen."""
     firing = 'ALERTS{F, alertname=~"Minefleet.*", alertstate="firing"'
     return [
         annotation(
-            "Critical alerts", "red", firing + ', severity="critical"}', "{{alertname}}", "{{instance}}"
+            "Critical alerts",
+            "red",
+            firing + ', severity="critical"}',
+            "{{alertname}}",
+            "{{instance}}",
+            shown=all_shown,
         ),
         annotation(
             "Warnings",
