@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
@@ -15,11 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
-from exporter.cli import demo as demo_command
-from exporter.simulator.stack import free_port
 from tests.conftest import ROOT
 
 # How long a condition may take to come true before the test gives up; nothing is measured with it.
@@ -129,32 +124,6 @@ def test_it_prints_no_dead_link_and_no_hint_that_needs_more_than_is_there(demo: 
     assert demo.process.returncode == 0
     assert demo.members() == set()
     assert folders(demo) == []
-
-
-async def _busy(_request: web.Request) -> web.Response:
-    return web.Response(status=503)
-
-
-async def test_a_simulator_ends_with_the_exporter_whose_network_it_shares(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(demo_command, "_MOST_MISSED", 1)
-    app = web.Application()
-    app.router.add_get("/", _busy)
-    server = TestServer(app)
-    stop = asyncio.Event()
-    port = free_port()
-    watch = asyncio.create_task(demo_command._watch(f"http://127.0.0.1:{port}/", stop))
-    # One that does not answer yet is waited for, and one that answers, with whatever, is there.
-    await asyncio.sleep(1.5)
-    assert not stop.is_set()
-    await server.start_server(port=port)
-    await asyncio.sleep(1.5)
-    assert not stop.is_set()
-    await server.close()
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        await stop.wait()
-    await watch
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
