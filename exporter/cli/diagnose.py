@@ -453,7 +453,8 @@ def _figure(what: str, ticker: str, known: Known | None, settings: MarketSetting
     old = f"{seconds / DAY:.0f} days" if seconds > 2 * DAY else f"{seconds:.0f} s"
     if what == "price":
         return Check(name, "ok", f"${network.price_usd:g} from {known.source}, {old} old")
-    words = f"difficulty {network.difficulty:.6g}, {network.subsidy or 'unknown'} a block"
+    block = f"{network.subsidy:g} {ticker}" if network.subsidy else "an unknown number of coins"
+    words = f"difficulty {network.difficulty:.6g}, {block} a block"
     advice = (
         "" if network.subsidy else f"Write market.subsidies: {{{ticker}: ...}}, or name another source first."
     )
