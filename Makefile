@@ -1,4 +1,4 @@
-.PHONY: install demo test compose-test lint docs dashboards bench mutants alert-quality rule-mutants clean
+.PHONY: install demo test compose-test lint docs dashboards bench scale mutants alert-quality rule-mutants clean
 
 install: ## the exporter, for this machine; as root
 	@scripts/bootstrap install
@@ -35,6 +35,12 @@ bench: ## what a probe, hostile answers and five thousand miners cost
 	.venv/bin/python benchmarks/hostile.py
 	.venv/bin/python benchmarks/fleet.py
 
+scale: ## two machines that stand in for each other, killed in parts; years of history; into docs/scale.md. PROGRAMS=directory
+	@scripts/bootstrap test
+	.venv/bin/python benchmarks/history.py --write $(if $(PROGRAMS),--programs $(PROGRAMS))
+	.venv/bin/python benchmarks/discovery.py --write
+	.venv/bin/python benchmarks/scale.py --write $(if $(PROGRAMS),--programs $(PROGRAMS))
+
 mutants: ## are the tests worth it? MODULE=exporter/units.py for one file or folder; docs/mutants.md
 	@scripts/bootstrap mutants
 	@.venv/bin/python scripts/mutants.py $(MODULE)
@@ -43,7 +49,13 @@ alert-quality: ## two months of a fleet through the alert rules, and docs/alert-
 	@scripts/bootstrap test
 	@.venv/bin/python -m scripts.quality
 
-rule-mutants: ## every rule changed a little, one thing at a time: does a test notice? RULE=NAME for one
+rule-scale: ## two machines that stand in for each other, killed in parts; years of history; into docs/scale.md. PROGRAMS=directory
+	@scripts/bootstrap test
+	.venv/bin/python benchmarks/history.py --write $(if $(PROGRAMS),--programs $(PROGRAMS))
+	.venv/bin/python benchmarks/discovery.py --write
+	.venv/bin/python benchmarks/scale.py --write $(if $(PROGRAMS),--programs $(PROGRAMS))
+
+mutants: ## every rule changed a little, one thing at a time: does a test notice? RULE=NAME for one
 	@scripts/bootstrap test
 	@.venv/bin/python scripts/rule_mutants.py $(RULE)
 

@@ -1,6 +1,6 @@
 """Two machines' worth of deploy/scale on loopback, parts of it killed, and what was lost counted.
 
-benchmarks/scale.py [--miners N] [--interval SECONDS] [--programs DIRECTORY] [--keep DIRECTORY]
+benchmarks/scale.py [--miners N] [--interval SECONDS] [--programs DIRECTORY] [--keep DIRECTORY] [--write]
 
 Runs every service of deploy/scale/compose.yml twice, with its own flags and files, at two loopback addresses;
 this process plays the miners and receives the alerts. One exporter, one vmagent and one store are killed in
@@ -34,6 +34,7 @@ import yaml
 from aiohttp import web
 
 from benchmarks.fleet import PORT, Farm, cpu_seconds, resident_mib
+from benchmarks.report import write
 from exporter.simulator.stack import free_port
 
 ROOT = Path(__file__).parent.parent
@@ -239,7 +240,7 @@ class Run:
         self.short_answers = 0
         self.answers = 0
         self.samples_per_second = 0.0
-        self.series = 0
+        self.series = 0.0
 
     async def __call__(self) -> str:
         """Run it; the report."""
@@ -341,7 +342,7 @@ class Run:
             await self.nodes[1].start("vmstorage")
             await asyncio.sleep(interval / 2)
         async with self._phase("until the last alerts were due"):
-            await asyncio.sleep(270)
+            await asyncio.sleep(210)
 
     @contextlib.asynccontextmanager
     async def _phase(self, name: str, *, measured: bool = False) -> Any:
@@ -358,7 +359,9 @@ class Run:
                 name: ((used - before[name][0]) / seconds, memory)
                 for name, (used, memory) in self._used().items()
             }
-            self.series = int(await self._count(self.nodes[0], 'count({__name__!=""})'))
+            self.series = await self._metric(
+                self.nodes[0], 8482, 'vm_cache_entries{type="storage/hour_metric_ids"}'
+            )
 
     def _used(self) -> dict[str, tuple[float, float]]:
         """Processor seconds and resident MiB of each service, both nodes together."""
@@ -370,13 +373,16 @@ class Run:
 
     async def _rows(self) -> float:
         """Samples both vmagents have scraped."""
-        total = 0.0
-        for node in self.nodes:
-            async with self.session.get(f"http://{node.here}:8429/metrics") as response:
-                for line in (await response.text()).splitlines():
-                    if line.startswith("vm_promscrape_scraped_samples_sum"):
-                        total += float(line.split()[1])
-        return total
+        counts = [await self._metric(node, 8429, "vm_promscrape_scraped_samples_sum") for node in self.nodes]
+        return sum(counts)
+
+    async def _metric(self, node: Node, port: int, series: str) -> float:
+        """A figure a service tells of itself."""
+        async with self.session.get(f"http://{node.here}:{port}/metrics") as response:
+            for line in (await response.text()).splitlines():
+                if line.startswith(f"{series} "):
+                    return float(line.split()[-1])
+        return 0.0
 
     def _unplug(self, time_of: int) -> None:
         healthy = [index for index, kind in enumerate(self.farm.kinds) if kind == "healthy"]
@@ -484,7 +490,10 @@ async def main(arguments: argparse.Namespace) -> int:
         if directory is None:
             directory = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="minefleet-scale-")))
         directory.mkdir(parents=True, exist_ok=True)
-        print(await Run(arguments, directory.resolve(), programs)())
+        text = await Run(arguments, directory.resolve(), programs)()
+    print(text)
+    if arguments.write:
+        write("scale", text)
     return 0
 
 
@@ -494,4 +503,5 @@ if __name__ == "__main__":
     parser.add_argument("--interval", type=int, default=60, help="of the scrapes, in seconds, 60 at most")
     parser.add_argument("--programs", metavar="DIRECTORY", help="where the programs are, if not on PATH")
     parser.add_argument("--keep", type=Path, metavar="DIRECTORY", help="keep data and logs here")
+    parser.add_argument("--write", action="store_true", help="put the report into docs/scale.md")
     sys.exit(asyncio.run(main(parser.parse_args())))
