@@ -341,6 +341,15 @@ def test_a_tables_words_for_no_rows_are_not_in_its_cells(panel: dict[str, Any]) 
     assert set(properties(panel, "noValue")) <= {""}
 
 
+@pytest.mark.parametrize("panel", list(every_panel()))
+def test_a_cell_without_a_value_is_not_painted(panel: dict[str, Any]) -> None:
+    # Grafana paints it in the colour of the lowest threshold, which is green where none is given.
+    for override in panel["fieldConfig"]["overrides"]:
+        given = {prop["id"]: prop["value"] for prop in override["properties"]}
+        if given.get("custom.cellOptions", {}).get("type") == "color-background" and "color" not in given:
+            assert given["thresholds"]["steps"][0] == {"color": "transparent", "value": None}
+
+
 def test_severity_then_money_decide_who_is_first() -> None:
     for title in ("Who needs me now, and why", "All miners"):
         [panel] = [panel for panel in panels(FLEET) if panel["title"] == title]
