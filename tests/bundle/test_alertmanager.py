@@ -27,6 +27,27 @@ def test_the_configuration_is_good() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("path", sorted((FOLDER / "examples").glob("*.yml")), ids=lambda path: path.stem)
+def test_the_examples_are_good(path: Path) -> None:
+    done = amtool("check-config", str(path))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("labels", "receiver"),
+    [
+        (["team=north", "severity=warning"], "north"),
+        (["team=south", "severity=critical"], "everybody"),
+    ],
+)
+def test_routes_by_team(labels: list[str], receiver: str) -> None:
+    example = FOLDER / "examples" / "teams.yml"
+    done = amtool(
+        "config", "routes", "test", f"--config.file={example}", f"--verify.receivers={receiver}", *labels
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     ("labels", "receiver"),
     [
@@ -35,7 +56,13 @@ def test_the_configuration_is_good() -> None:
             "slack-and-email",
         ),
         (["alertname=MinefleetMinerBoardDown", "severity=warning", "instance=a", "site=barn1"], "slack"),
+        (["alertname=MinefleetWatchdog", "severity=none"], "dead-mans-switch"),
         (["alertname=Watchdog", "severity=none"], "nobody"),
+        (["alertname=MinefleetMinerChipsRed", "severity=info", "instance=a"], "slack"),
+        (["alertname=MinefleetSiteDown", "severity=critical", "site=barn1"], "slack-and-email"),
+        # Told by the channel that works.
+        (["alertname=MinefleetNotificationsFailing", "severity=critical", "integration=slack"], "email"),
+        (["alertname=MinefleetNotificationsFailing", "severity=critical", "integration=email"], "slack"),
         (["alertname=SomebodyElses"], "slack"),
     ],
 )
@@ -89,6 +116,18 @@ def inhibited(source: str, target: str) -> bool:
         ("MinefleetMinerBoardDown", "MinefleetMinerHashrateDrop", True),
         ("MinefleetMinerBoardMissing", "MinefleetMinerHashrateLow", True),
         ("MinefleetPoolDown", "MinefleetPoolProfitabilityStale", True),
+        ("MinefleetExporterDown", "MinefleetSiteDown", True),
+        ("MinefleetSiteDown", "MinefleetMinerOffline", True),
+        ("MinefleetSiteDown", "MinefleetMinerTemperatureHigh", False),
+        ("MinefleetPoolUnreachable", "MinefleetMinerNoShares", True),
+        ("MinefleetPoolUnreachable", "MinefleetMinerOffline", False),
+        ("MinefleetPoolKeyRefused", "MinefleetPoolDown", True),
+        ("MinefleetMinerNotMining", "MinefleetMinerChipsRed", True),
+        ("MinefleetMinerBoardDown", "MinefleetMinerChipsDying", True),
+        ("MinefleetMinerChipsDying", "MinefleetMinerChipsRed", True),
+        ("MinefleetMinerWrongPool", "MinefleetMinerUnseenByPool", True),
+        ("MinefleetMinerOffline", "MinefleetMinerWrongPool", False),
+        ("MinefleetMinerHashrateLow", "MinefleetMinerHashrateDrop", False),
         ("MinefleetMinerHashrateDrop", "MinefleetMinerOffline", False),
         ("MinefleetMinerOffline", "MinefleetMinerTemperatureHigh", False),
         ("MinefleetPoolDown", "MinefleetMinerOffline", False),
@@ -110,8 +149,8 @@ def alert(status: str = "firing", **labels: str) -> dict[str, Any]:
         "annotations": {
             "summary": "A miner does not answer.",
             "description": f"{labels.get('instance')} has not answered for 6m 30s (connection); it loses $14.69 a day.",
-            "dashboard": f"/d/minefleet-miner?var-miner={labels.get('instance')}",
-            "runbook": "docs/runbook.md#minefleetmineroffline",
+            "dashboard_url": f"/d/minefleet-miner?var-miner={labels.get('instance')}",
+            "runbook_url": "docs/runbook.md#minefleetmineroffline",
         },
         "startsAt": "2026-11-23T02:00:00Z",
         "endsAt": "2026-11-23T02:10:30.5Z" if status == "resolved" else "0001-01-01T00:00:00Z",
@@ -127,7 +166,7 @@ def notification(status: str, *alerts: dict[str, Any], **common: str) -> dict[st
         "commonLabels": {"severity": "critical", **common},
         "commonAnnotations": {
             "summary": "A miner does not answer.",
-            "runbook": "docs/runbook.md#minefleetmineroffline",
+            "runbook_url": "docs/runbook.md#minefleetmineroffline",
         },
         "externalURL": "http://alertmanager",
     }

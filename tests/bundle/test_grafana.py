@@ -370,7 +370,7 @@ def test_an_alert_leads_to_a_dashboard_and_sets_what_it_has() -> None:
     known = {path.stem: variables(path) for path in FILES}
     for rule in rules():
         if "alert" in rule:
-            target = rule["annotations"]["dashboard"].removeprefix("/d/")
+            target = rule["annotations"]["dashboard_url"].removeprefix("/d/")
             uid, _, arguments = target.partition("?")
             assert set(re.findall(r"var-(\w+)=", arguments)) <= known[uid].keys(), rule["alert"]
 

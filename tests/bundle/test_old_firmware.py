@@ -19,8 +19,8 @@ NOT_MINING = {
     "exp_annotations": {
         "summary": "A miner answers but does not mine.",
         "description": "l3 answers but does not mine (state stopped).",
-        "dashboard": "/d/minefleet-miner?var-miner=l3",
-        "runbook": "docs/runbook.md#minefleetminernotmining",
+        "dashboard_url": "/d/minefleet-miner?var-miner=l3",
+        "runbook_url": "docs/runbook.md#minefleetminernotmining",
     },
 }
 

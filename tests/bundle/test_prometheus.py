@@ -18,7 +18,13 @@ FOLDER = ROOT / "prometheus"
 RULE_FILES = sorted((FOLDER / "rules").glob("*.yml"))
 TEST_FILES = sorted((FOLDER / "tests").glob("*.test.yml"))
 # What Prometheus makes itself.
-FOREIGN = {"up", "ALERTS", "prometheus_sd_http_failures_total"}
+FOREIGN = {
+    "up",
+    "ALERTS",
+    "prometheus_sd_http_failures_total",
+    "prometheus_rule_evaluation_failures_total",
+    "alertmanager_notifications_failed_total",
+}
 
 
 def rules() -> list[dict[str, Any]]:
@@ -84,7 +90,7 @@ def test_every_alert_is_tested_to_fire_and_to_stay_quiet() -> None:
             for case in group.get("alert_rule_test", []):
                 (fires if case.get("exp_alerts") else quiet).add(case["alertname"])
     assert fires == ALERTS
-    assert quiet == ALERTS
+    assert quiet == ALERTS - {"MinefleetWatchdog"}
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.get("alert") or rule["record"])
@@ -96,7 +102,7 @@ def test_a_rule_names_only_what_exists(rule: dict[str, Any]) -> None:
         expressions += [q.replace('\\"', '"').replace("%q", '"x"').replace("%f", "0.5") for q in queries]
     for expression in expressions:
         assert names_in(expression) - known_names() == set()
-    assert names_in(rule["expr"]), "selects something"
+    assert names_in(rule["expr"]) or rule["expr"] == "vector(1)", "selects something"
 
 
 def test_the_name_check_can_fail() -> None:
@@ -111,14 +117,14 @@ def test_the_name_check_can_fail() -> None:
 )
 def test_an_alert_says_what_to_do(rule: dict[str, Any]) -> None:
     assert re.fullmatch(r"Minefleet[A-Za-z]+", rule["alert"])
-    assert rule["labels"]["severity"] in ("critical", "warning")
+    assert rule["labels"]["severity"] in ("critical", "warning", "info", "none")
     annotations = rule["annotations"]
-    assert annotations.keys() == {"summary", "description", "dashboard", "runbook"}
+    assert annotations.keys() == {"summary", "description", "dashboard_url", "runbook_url"}
     assert re.fullmatch(r"[^{}]+\.", annotations["summary"]), "fixed, so that alerts group under it"
-    runbook, _, heading = annotations["runbook"].partition("#")
+    runbook, _, heading = annotations["runbook_url"].partition("#")
     assert heading == rule["alert"].lower()
     assert f"## {rule['alert']}\n" in (ROOT / runbook).read_text()
-    uid = annotations["dashboard"].removeprefix("/d/").partition("?")[0]
+    uid = annotations["dashboard_url"].removeprefix("/d/").partition("?")[0]
     assert (ROOT / "grafana" / "dashboards" / f"{uid}.json").is_file()
 
 
