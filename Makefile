@@ -49,13 +49,7 @@ alert-quality: ## two months of a fleet through the alert rules, and docs/alert-
 	@scripts/bootstrap test
 	@.venv/bin/python -m scripts.quality
 
-rule-scale: ## two machines that stand in for each other, killed in parts; years of history; into docs/scale.md. PROGRAMS=directory
-	@scripts/bootstrap test
-	.venv/bin/python benchmarks/history.py --write $(if $(PROGRAMS),--programs $(PROGRAMS))
-	.venv/bin/python benchmarks/discovery.py --write
-	.venv/bin/python benchmarks/scale.py --write $(if $(PROGRAMS),--programs $(PROGRAMS))
-
-mutants: ## every rule changed a little, one thing at a time: does a test notice? RULE=NAME for one
+rule-mutants: ## every rule changed a little, one thing at a time: does a test notice? RULE=NAME for one
 	@scripts/bootstrap test
 	@.venv/bin/python scripts/rule_mutants.py $(RULE)
 

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent
 _MADE = "# Made by minefleet-exporter bundle; the file it comes from has the reasons.\n"
 _SHIPPED_JOBS = "minefleet"
 _SHIPPED_GRAFANA = "http://localhost:3001"
+_SHIPPED_EXPORTER = "http://localhost:10777/"
 _FILES = (
     "prometheus/rules/*.yml",
     "alertmanager/templates/*.tmpl",
@@ -37,6 +38,7 @@ class Place:
     prometheus: str = "127.0.0.1:9090"
     alertmanager: str = "127.0.0.1:9093"
     grafana_url: str = "http://localhost:3000"
+    exporter_url: str = "http://localhost:10777"
     jobs: str = _SHIPPED_JOBS
     data_source: str = "prometheus"
     dashboards: str = "/var/lib/grafana/dashboards"
@@ -64,6 +66,7 @@ def _fitted(kind: str, path: Path, place: Place) -> str:
     if kind == "prometheus":
         return text.replace(f'job=~"{_SHIPPED_JOBS}-', f'job=~"{place.jobs}-')
     if kind == "alertmanager":
+        text = text.replace(_SHIPPED_EXPORTER, f"{place.exporter_url.rstrip('/')}/")
         return text.replace(_SHIPPED_GRAFANA, place.grafana_url.rstrip("/"))
     if path.suffix == ".json":
         return _dashboard(text, place)

@@ -18,6 +18,11 @@ _OPTIONS = {
     "prometheus": ("HOST:PORT", "Prometheus, as Grafana and it itself reach it", _HOST),
     "alertmanager": ("HOST:PORT", "Alertmanager, as Prometheus reaches it", _HOST),
     "grafana_url": ("URL", "Grafana, as who reads a message reaches it", r"https?://[^\s\"'{}]+"),
+    "exporter_url": (
+        "URL",
+        "the exporter and its runbook, as who reads a message reaches it",
+        r"https?://[^\s\"'{}]+",
+    ),
     "jobs": ("PREFIX", "what the names of the scrape jobs begin with", r"[a-zA-Z0-9_]+(-[a-zA-Z0-9_]+)*"),
     "data_source": ("UID", "the uid of Grafana's data source", r"[a-zA-Z0-9_-]{1,40}"),
     "dashboards": ("DIR", "where Grafana finds the dashboards", r"/[^\s:#]*"),

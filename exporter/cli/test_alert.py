@@ -168,7 +168,8 @@ async def _send(
                 "annotations": {
                     "summary": "This is a test: nothing is wrong.",
                     "description": f"Somebody ran test-alert ({mark}). It ends by itself in five minutes.",
-                    "runbook": f"docs/runbook.md#{ALERT.lower()}",
+                    "dashboard_url": "/d/minefleet-alerts",
+                    "runbook_url": f"docs/runbook.md#{ALERT.lower()}",
                 },
                 "startsAt": now.isoformat(),
                 "endsAt": (now + timedelta(seconds=_LASTS_SECONDS)).isoformat(),

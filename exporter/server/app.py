@@ -17,7 +17,7 @@ from exporter.exposition import Format, Page, negotiate, render
 from exporter.fleet import BusyError, Target, UnknownTargetError
 from exporter.market.market import Market
 from exporter.probe import Look
-from exporter.server import http_sd, landing, overview
+from exporter.server import http_sd, landing, overview, runbook
 from exporter.server.headers import harden
 from exporter.server.origin import crosses_origins, is_of_this_machine
 from exporter.server.runtime import Runtime
@@ -57,6 +57,8 @@ def create_app(runtime: Runtime, web_config: WebConfig | None = None) -> web.App
             web.get("/sd/pools", _sd_pools),
             web.get("/metrics", _metrics),
             web.get("/config", _config),
+            # The path of the file, so that a link needs only another beginning to lead to the repository.
+            web.get("/docs/runbook.md", _runbook),
             web.get("/-/healthy", _healthy),
             web.get("/-/ready", _ready),
             web.get("/-/reload", _reload_needs_post),
@@ -265,9 +267,17 @@ async def _landing(request: web.Request) -> web.Response:
     fleet = runtime.fleet
     await overview.refresh(fleet, runtime.clock)
     view = overview.overview(fleet, runtime.clock(), runtime.wall_clock())
+    # Thousands of rows take a moment, which nobody else should wait.
+    return _html(await asyncio.to_thread(landing.page, view))
+
+
+async def _runbook(_request: web.Request) -> web.Response:
+    return _html(await asyncio.to_thread(runbook.page))
+
+
+def _html(text: str) -> web.Response:
     return web.Response(
-        # Thousands of rows take a moment, which nobody else should wait.
-        text=await asyncio.to_thread(landing.page, view),
+        text=text,
         content_type="text/html",
         headers={
             "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "

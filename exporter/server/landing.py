@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from exporter import __version__
 from exporter.server.overview import Overview
@@ -16,19 +16,22 @@ from exporter.units import efficiency_text, hashrate_text
 
 def page(view: Overview) -> str:
     """The page as HTML."""
-    return _template().render(view=view, totals=view.totals, version=__version__)
+    return (
+        environment().get_template("landing.html").render(view=view, totals=view.totals, version=__version__)
+    )
 
 
 @cache
-def _template() -> Template:
-    environment = Environment(
+def environment() -> Environment:
+    """What all pages are made with."""
+    made = Environment(
         loader=PackageLoader("exporter.server"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(
+    made.filters.update(
         hashrate=hashrate_text,
         efficiency=efficiency_text,
         share=lambda ratio: f"{ratio:.0%}",
@@ -38,4 +41,4 @@ def _template() -> Template:
         celsius=lambda degrees: f"{degrees:.0f} °C",
         age=lambda seconds: f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min",
     )
-    return environment.get_template("landing.html")
+    return made

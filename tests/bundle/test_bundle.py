@@ -59,6 +59,7 @@ def test_each_flag_is_where_it_belongs(tmp_path: Path) -> None:
         "prometheus": "prom.example:9091",
         "alertmanager": "am.example:9094",
         "grafana-url": "https://grafana.example/g/",
+        "exporter-url": "https://barn.example/e",
         "jobs": "barn",
         "data-source": "mimir",
         "dashboards": "/srv/dashboards",
@@ -84,6 +85,7 @@ def test_each_flag_is_where_it_belongs(tmp_path: Path) -> None:
     assert 'job=~"barn-' in text["minefleet.alerts.yml"]
     assert 'job=~"minefleet-' not in text["minefleet.alerts.yml"]
     assert "https://grafana.example/g{{" in text["minefleet.tmpl"]
+    assert "https://barn.example/e/{{" in text["minefleet.tmpl"]
     assert "localhost" not in prometheus + alertmanager + text["minefleet.tmpl"]
     config = yaml.safe_load(alertmanager)
     assert config["global"] == {

@@ -168,3 +168,17 @@ def test_every_series_of_the_miner_comes_from_a_field() -> None:
     for name, metric in CATALOGUE.items():
         if name.startswith("vnish_") and not not_of_the_device.search(metric.help):
             assert name in named, name
+
+
+def test_every_target_of_make_is_written_once_and_is_no_file() -> None:
+    text = (ROOT / "Makefile").read_text()
+    targets = re.findall(r"^([a-z-]+):", text, re.MULTILINE)
+    assert sorted(targets) == sorted(text.splitlines()[0].removeprefix(".PHONY: ").split())
+
+
+def test_no_change_is_told_twice() -> None:
+    entries = re.findall(
+        r"^- .*?(?=^- |^#|\Z)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    said = [" ".join(entry.split()) for entry in entries]
+    assert [one for one in said if said.count(one) > 1] == []

@@ -24,7 +24,7 @@ from exporter.config.load import load
 from exporter.server.web_config import WebConfig, load_web_config
 from exporter.simulator.faults import MINER_FAULTS
 from exporter.simulator.simulation import MinerSpec, mixed_fleet
-from tests.conftest import L7, L9, L9_NEW, SIMPLE, Site, serve_site
+from tests.conftest import L7, L9, L9_NEW, ROOT, SIMPLE, Site, serve_site
 
 
 def series(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -95,7 +95,8 @@ async def test_every_catalogued_series_of_the_real_interface_is_on_some_scrape(t
         seen |= {name for name, _ in series(await site.get("/metrics"))}
     histogram = {"minefleet_probe_duration_seconds"}
     # What living pools tell beyond a price is each driver's own test.
-    elsewhere |= {name for name in CATALOGUE if name.startswith("mining_")} | {"minefleet_miner_account_info"}
+    elsewhere |= {name for name in CATALOGUE if name.startswith("mining_")}
+    elsewhere |= {"minefleet_miner_account_info", "minefleet_pool_account_info"}
     assert set(CATALOGUE) - histogram - seen <= elsewhere
     known = set(CATALOGUE) | {f"{name}_{part}" for name in histogram for part in ("bucket", "sum", "count")}
     ours = {name for name in seen if name.startswith(("vnish_", "mining_pool_", "minefleet_"))}
@@ -842,3 +843,21 @@ async def test_every_answer_carries_the_same_headers(
         assert response.headers["Referrer-Policy"] == "no-referrer"
         assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
         assert "hunter2" not in await response.text()
+
+
+async def test_the_links_of_messages_lead_to_the_runbook(tmp_path: Path) -> None:
+    rules = yaml.safe_load((ROOT / "prometheus/rules/minefleet.alerts.yml").read_text())
+    links = {
+        rule["annotations"]["runbook_url"]
+        for group in rules["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+    }
+    assert len(links) > 40
+    template = (ROOT / "alertmanager/templates/minefleet.tmpl").read_text()
+    assert '{{ define "minefleet.docs" }}http://localhost:10777/{{ end }}' in template
+    async with serve_site(tmp_path, [L9]) as site:
+        for path, anchor in (link.split("#") for link in links):
+            page = await site.get(f"/{path}")
+            assert f'<h2 id="{anchor}">' in page
+            assert "<script" not in page
