@@ -55,7 +55,8 @@ def clock() -> FakeClock:
 
 @pytest.fixture(autouse=True)
 def quiet_logs() -> Iterator[list[dict[str, Any]]]:
-    """Log events are collected, not printed."""
+    """Log events are collected, not printed, whatever level another test's command has set."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0))
     with structlog.testing.capture_logs() as events:
         yield events
 

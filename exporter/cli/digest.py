@@ -29,8 +29,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "tell yesterday in one short message: money, the worst miners, alerts, the pool",
         """
         minefleet-exporter digest --prometheus.url http://127.0.0.1:9090
-        minefleet-exporter digest --send slack,email      as Alertmanager's file says
-        minefleet-exporter digest --send slack --at 07:00 stay, and send it every morning
+        minefleet-exporter digest --send slack,email       as Alertmanager's file says
+        minefleet-exporter digest --send slack --at 07:00  stay, and send it every morning
         """,
     )
     parser.add_argument(

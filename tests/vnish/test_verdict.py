@@ -260,8 +260,14 @@ def chosen(metric: c.Metric, label: str) -> set[tuple[str, ...]]:
 
 
 def test_rules_and_dashboards_select_the_states_the_verdict_knows() -> None:
-    assert chosen(c.STATE, "state") == {HASHING_STATES}
-    assert chosen(c.BOARD_STATE, "state") == {DEAD_BOARD_STATES, IDLE_BOARD_STATES}
+    several = {states for states in chosen(c.STATE, "state") if len(states) > 1}
+    # A miner that tunes itself earns less for a while, as one that starts does: money has a cause for both.
+    assert several == {HASHING_STATES, STARTING_STATES, (*STARTING_STATES, "auto-tuning")}
+    assert {state for states in chosen(c.STATE, "state") for state in states} <= set(c.MINER_STATES)
+    boards = chosen(c.BOARD_STATE, "state")
+    assert {DEAD_BOARD_STATES, IDLE_BOARD_STATES} <= boards
+    assert {states for states in boards if len(states) > 1} == {DEAD_BOARD_STATES}
+    assert {state for states in boards for state in states} <= set(c.BOARD_STATES)
     assert chosen(c.COOLING_MODE, "mode") == {FANLESS_COOLING}
     assert {*HASHING_STATES, *STARTING_STATES} <= set(c.MINER_STATES)
     assert {*DEAD_BOARD_STATES, *IDLE_BOARD_STATES} <= set(c.BOARD_STATES)
@@ -278,10 +284,10 @@ def test_rules_compare_with_the_thresholds_the_verdict_uses() -> None:
     assert all(metric.name in used for metric in series)
 
 
-def test_dashboards_colour_temperatures_at_the_default_thresholds() -> None:
-    steps = [[step["value"] for step in config["value"]["steps"][1:]] for config in temperature_steps()]
-    assert steps
-    assert all(one == [DEFAULTS.temperature_warning, DEFAULTS.temperature_critical] for one in steps)
+def test_dashboards_write_no_limit_of_temperature() -> None:
+    """Limits are series, since they are each miner's own; a colour that begins at 0 °C is for what is known."""
+    steps = [step["value"] for config in temperature_steps() for step in config["value"]["steps"][1:]]
+    assert set(steps) == {0}
 
 
 def temperature_steps() -> Iterator[dict[str, Any]]:
