@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import random
+import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -144,6 +145,15 @@ L9 = MinerSpec("l9", "l9", "1.2.7")
 L9_NEW = MinerSpec("l9-new", "l9", "1.3.4")
 L7 = MinerSpec("l7", "l7", "1.2.7")
 SIMPLE = MinerSpec("simple", "l7", "simple")
+
+
+def pytest_configure() -> None:
+    """What is started in the background, or by nohup, ignores signals that the tests send to its children."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        # Still ignored here, and not by those that are started from here.
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
