@@ -182,7 +182,7 @@ async def watched(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         config = simulation.configuration(
             poll_interval_seconds=5, timeout_seconds=4, min_interval_seconds=0.1
         )
-        config["fleet"]["expected_pools"] = ["eu.pool.example"]
+        config["fleet"]["expected_pools"] = ["eu.pool.example", "us.pool.example"]
         config["alerts"] = {"thresholds": {"offline_duration_minutes": 0.1}}
         (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
         exporter = f"127.0.0.1:{free_port()}"
