@@ -1,6 +1,6 @@
 """Printed figures to base units, and the refusal of anything else.
 
-Every function returns ``None`` for text it does not understand: an unknown figure is no figure.
+What reads a device's text returns ``None`` where it does not understand it: an unknown figure is no figure.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ _UPTIME = re.compile(
     r"\s*(?:up\s+)?(?:(\d+)\s+days?\s*,?)?\s*(?:(\d+):(\d{1,2})(?::(\d{1,2}))?|(\d+)\s*min)?\s*", re.ASCII
 )
 _CLOCK = re.compile(r"\s*(?:(\d+)\s+days?\s*,?\s*)?(?:(\d+):)?(\d{1,2}):(\d{1,2})\s*", re.ASCII)
+_DURATION = re.compile(r"(\d+)(ms|[smhdwy])", re.ASCII)
 
 DAY = 86_400.0
+_DURATION_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY, "w": 7 * DAY, "y": 365 * DAY}
 # No figure is longer, and one that is cut is another figure.
 _MOST_LETTERS = 64
 
@@ -96,6 +98,22 @@ def clock_seconds(text: str) -> float | None:
         return None
     days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
     return days * DAY + hours * 3600 + minutes * 60 + seconds
+
+
+def duration_seconds(duration: object) -> float:
+    """``"1d12h"`` to 129600.0: a duration as Prometheus and Alertmanager write it.
+
+    Source: https://prometheus.io/docs/prometheus/latest/configuration/configuration/.
+
+    Raises:
+        ValueError: it is none.
+    """
+    text = str(duration)
+    if text == "0":
+        return 0.0
+    if not re.fullmatch(f"({_DURATION.pattern})+", text):
+        raise ValueError(f"expected a duration such as 1d12h, found {text!r}")
+    return sum(float(number) * _DURATION_SECONDS[unit] for number, unit in _DURATION.findall(text))
 
 
 def clean(text: str, limit: int = 128) -> str:

@@ -220,3 +220,25 @@ def test_efficiency_is_printed_in_the_unit_of_its_kind(joules: float, expected: 
 )
 def test_the_scale_of_a_unit(unit: str, expected: float | None) -> None:
     assert units.hashrate_scale(unit) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("30s", 30),
+        ("1m30s", 90),
+        ("1d12h", 129_600),
+        ("2w", 1_209_600),
+        ("1y", 31_536_000),
+        ("500ms", 0.5),
+        ("0", 0),
+    ],
+)
+def test_durations_of_prometheus(text: str, expected: float) -> None:
+    assert units.duration_seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "5", "1.5h", "1h ", "-1m", "h", "5 m", "None"])
+def test_other_text_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="expected a duration such as 1d12h, found"):
+        units.duration_seconds(text)

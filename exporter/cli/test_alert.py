@@ -24,6 +24,7 @@ from rich.text import Text
 
 from exporter.cli.common import command, console, json_option, print_json
 from exporter.config.load import ConfigError
+from exporter.units import duration_seconds
 
 ALERT = "MinefleetTestAlert"
 _REQUEST_SECONDS = 10.0
@@ -38,7 +39,6 @@ _COUNTERS = {
     # Counted when it is given up.
     "alertmanager_notifications_failed_total": "given_up",
 }
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0, "y": 31_536_000.0}
 
 
 class AlertmanagerError(Exception):
@@ -227,22 +227,8 @@ def _channel(
 
 def held_back(route: Mapping[str, Any]) -> float:
     """The longest time any route holds a new alert back, in seconds, where its group is new."""
-    own = _seconds(route.get("group_wait", "30s"))
+    own = duration_seconds(route.get("group_wait", "30s"))
     return max([own, *(held_back(child) for child in route.get("routes") or [])])
-
-
-def _seconds(text: object) -> float:
-    number, total = "", 0.0
-    unit = ""
-    for letter in f"{text} ":
-        if letter.isdigit() or letter == " ":
-            if unit:
-                total += float(number) * _UNITS[unit]
-                number = unit = ""
-            number += letter
-        else:
-            unit += letter
-    return total
 
 
 class _Api:

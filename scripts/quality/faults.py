@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 
 from exporter.simulator.faults import MINER_FAULTS, POOL_FAULTS, UnknownFaultError, parameters
-from scripts.quality.rules import Selector, seconds, selectors
+from exporter.units import duration_seconds
+from scripts.quality.rules import Selector, selectors
 
 POOL, EXPORTER, FLEET = "pool", "exporter", "fleet"
 # What only a replay can do; the others are the simulator's.
@@ -111,7 +112,7 @@ def _fault(number: int, item: Mapping[str, Any], targets: Collection[str]) -> Fa
         raise ValueError(
             f"expected a miner, a site, {POOL}, {EXPORTER} or {FLEET} as target, found {target!r}"
         )
-    start, duration = seconds(item["at"]), seconds(item["for"])
+    start, duration = duration_seconds(item["at"]), duration_seconds(item["for"])
     if duration <= 0:
         raise ValueError("for: expected a time longer than 0")
     given = {key: value for key, value in item.items() if key not in _KEYS}
@@ -151,7 +152,7 @@ def _fault(number: int, item: Mapping[str, Any], targets: Collection[str]) -> Fa
         kind,
         str(item.get("about", f"{kind} of {target}")),
         (alerts,) if isinstance(alerts, str) else tuple(alerts),
-        None if within is None else seconds(within),
+        None if within is None else duration_seconds(within),
         bool(item.get("silenced", False)),
         grows,
         changes,

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from scripts.quality.rules import Firing, seconds
+from exporter.units import duration_seconds
+from scripts.quality.rules import Firing
 from scripts.quality.store import Labels
 
 _MATCHER = re.compile(r'\s*([a-zA-Z_][\w.]*)\s*(=~|!~|!=|=)\s*"?((?:[^"\\]|\\.)*)"?\s*')
@@ -102,7 +103,7 @@ class Inbox:
         ]
 
     def _steps(self, duration: object) -> int:
-        return max(1, int(-(-seconds(duration) // self._step)))
+        return max(1, int(-(-duration_seconds(duration) // self._step)))
 
     def messages(self, firings: Sequence[Firing]) -> list[Message]:
         """Everything sent, in order of time."""

@@ -14,30 +14,15 @@ import promql_parser
 import yaml
 from numpy.typing import NDArray
 
+from exporter.units import duration_seconds
 from scripts.quality.store import Grid, Labels, Series, Store
 
-_DURATION = re.compile(r"(\d+)(ms|[smhdwy])")
-_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
 # Rounds after which a rule that reads its own results must have settled.
 _MOST_ROUNDS = 40
 
 
 class RuleError(Exception):
     """Rules that cannot be replayed; the text says which, and why."""
-
-
-def seconds(duration: object) -> float:
-    """A duration as Prometheus writes it.
-
-    Raises:
-        ValueError: it is none.
-    """
-    text = str(duration)
-    if text == "0":
-        return 0.0
-    if not re.fullmatch(f"({_DURATION.pattern})+", text):
-        raise ValueError(f"expected a duration such as 1d12h, found {text!r}")
-    return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
 
 
 class Selector(NamedTuple):
@@ -121,8 +106,8 @@ def load(files: Iterable[Path]) -> list[Rule]:
             str(item["expr"]),
             "record" in item,
             {name: str(value) for name, value in item.get("labels", {}).items()},
-            seconds(item.get("for", "0")),
-            seconds(item.get("keep_firing_for", "0")),
+            duration_seconds(item.get("for", "0")),
+            duration_seconds(item.get("keep_firing_for", "0")),
             tuple(selectors(str(item["expr"]))),
         )
         for file in files
