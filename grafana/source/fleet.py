@@ -235,7 +235,7 @@ def _all() -> list[Any]:
                 "Heat": Column(HEAT, mapped(HEATS), width=80),
                 "Power": Column(POWER, shown_as(WATTS, 2), width=90),
                 "Efficiency": Column(
-                    f"({POWER} / on (job, instance) group_left () (vnish_hashrate_hashes_per_second{{F}} > 0)) * 1e9",
+                    "instance:vnish_power_joules_per_hash:ratio{F} * 1e9",
                     shown_as(EFFICIENCY, 0),
                     width=100,
                 ),

@@ -114,12 +114,7 @@ def _now() -> list[Any]:
             Figure("hottest chip", "vnish_chip_temperature_max_celsius{F}", CELSIUS, decimals=0),
             Figure("heat", HEAT, COUNT, words=HEATS),
             Figure("power", POWER, WATTS, decimals=2),
-            Figure(
-                "energy",
-                f"({POWER} / on (job, instance) (vnish_hashrate_hashes_per_second{{F}} > 0)) * 1e9",
-                EFFICIENCY,
-                decimals=0,
-            ),
+            Figure("energy", "instance:vnish_power_joules_per_hash:ratio{F} * 1e9", EFFICIENCY, decimals=0),
             none="no answer",
         ),
         figures(
