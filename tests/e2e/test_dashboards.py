@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import os
 import shutil
-import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -24,6 +23,7 @@ from exporter.simulator.simulation import Simulation, mixed_fleet
 from exporter.simulator.stack import Stack, free_port
 from tests.bundle.dashboards import Asked, annotations, queries, sent
 from tests.conftest import ROOT
+from tests.e2e.programs import all_each_second, running, serving
 
 # Not part of the suite yet: it has not been seen green on a quiet machine.
 pytestmark = [
@@ -112,25 +112,6 @@ class Watched:
 
 
 @contextlib.asynccontextmanager
-async def program(*command: str, directory: Path) -> AsyncIterator[None]:
-    """A program that runs meanwhile."""
-    with (directory / f"{Path(command[0]).name}.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log, cwd=directory)
-    try:
-        yield
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-def quick(settings: dict[str, Any]) -> None:
-    settings["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
-    for job in settings["scrape_configs"]:
-        for discovery in job.get("http_sd_configs", []):
-            discovery["refresh_interval"] = "1s"
-
-
-@contextlib.asynccontextmanager
 async def victoria(stack: Stack, directory: Path) -> AsyncIterator[str]:
     """VictoriaMetrics with the shipped scrape configuration, and vmalert with the shipped rules."""
     config = stack._prometheus_config()
@@ -145,7 +126,7 @@ async def victoria(stack: Stack, directory: Path) -> AsyncIterator[str]:
     address, alerting = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     url = f"http://{address}"
     async with (
-        program(
+        running(
             "victoria-metrics",
             f"-httpListenAddr={address}",
             f"-storageDataPath={directory / 'victoria'}",
@@ -155,7 +136,7 @@ async def victoria(stack: Stack, directory: Path) -> AsyncIterator[str]:
             "-search.disableCache",
             directory=directory,
         ),
-        program(
+        running(
             "vmalert",
             f"-httpListenAddr={alerting}",
             f"-datasource.url={url}",
@@ -184,24 +165,14 @@ async def watched(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         )
         config["fleet"]["expected_pools"] = ["eu.pool.example", "us.pool.example"]
         config["alerts"] = {"thresholds": {"offline_duration_minutes": 0.1}}
-        (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
-        exporter = f"127.0.0.1:{free_port()}"
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "exporter", "serve"),
-            f"--config.file={tmp_path / 'config.yaml'}",
-            f"--web.listen-address={exporter}",
-            cwd=ROOT,
-            env=dict(os.environ),
-        )
-
-        async def end() -> None:
-            process.terminate()
-            await process.wait()
-
-        opened.push_async_callback(end)
+        exporter = await opened.enter_async_context(serving(config, tmp_path))
         # Nobody listens at the messages' address: that they fail is not this test's matter.
         stack = Stack(
-            ROOT, tmp_path, exporter=exporter, slack_url="http://127.0.0.1:9/slack", edit_prometheus=quick
+            ROOT,
+            tmp_path,
+            exporter=exporter,
+            slack_url="http://127.0.0.1:9/slack",
+            edit_prometheus=all_each_second,
         )
         if other:
             url = await opened.enter_async_context(victoria(stack, tmp_path))

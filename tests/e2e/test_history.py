@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import re
 import shutil
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import yaml
 from exporter.simulator.simulation import MinerSpec, Simulation
 from exporter.simulator.stack import Stack, free_port
 from tests.conftest import ROOT
+from tests.e2e.programs import discovering_each_second, running, serving
 
 FOLDER = ROOT / "deploy/history"
 # How long a condition may take to come true before the test gives up; nothing is measured with it.
@@ -57,17 +57,6 @@ def test_only_how_long_prometheus_keeps_is_changed() -> None:
         assert (ROOT / bind["source"]).is_file()
 
 
-@contextlib.asynccontextmanager
-async def running(*command: str, log: Path, **options: Any) -> AsyncIterator[None]:
-    with log.open("wb") as written:
-        process = await asyncio.create_subprocess_exec(*command, stdout=written, stderr=written, **options)
-    try:
-        yield
-    finally:
-        process.terminate()
-        await process.wait()
-
-
 async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
@@ -83,37 +72,25 @@ async def test_chips_stay_in_prometheus_and_all_else_is_kept_for_years(tmp_path:
     if program is None:
         pytest.skip("victoria-metrics is not on PATH; Debian has it in a package of that name")
     [write] = yaml.safe_load((FOLDER / "prometheus.yml").read_text())["remote_write"]
-    exporter, victoria = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+    victoria = f"127.0.0.1:{free_port()}"
 
     def written(settings: dict[str, Any]) -> None:
         settings["remote_write"] = [{**write, "url": f"http://{victoria}/api/v1/write"}]
-        for job in settings["scrape_configs"]:
-            for discovery in job.get("http_sd_configs", []):
-                discovery["refresh_interval"] = "1s"
+        discovering_each_second(settings)
 
     async with contextlib.AsyncExitStack() as opened:
         simulation = await opened.enter_async_context(Simulation([MinerSpec("barn1-l9-01", "l9", "1.3.4")]))
         config = simulation.configuration(
             poll_interval_seconds=1, timeout_seconds=0.8, min_interval_seconds=0
         )
-        (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+        exporter = await opened.enter_async_context(serving(config, tmp_path))
         await opened.enter_async_context(
             running(
-                *(sys.executable, "-m", "exporter", "serve", f"--config.file={tmp_path / 'config.yaml'}"),
-                f"--web.listen-address={exporter}",
-                log=tmp_path / "exporter.log",
-                cwd=ROOT,
-            )
-        )
-        await opened.enter_async_context(
-            running(
-                *(
-                    program,
-                    *flags(),
-                    f"-storageDataPath={tmp_path / 'history'}",
-                    f"-httpListenAddr={victoria}",
-                ),
-                log=tmp_path / "victoria.log",
+                program,
+                *flags(),
+                f"-storageDataPath={tmp_path / 'history'}",
+                f"-httpListenAddr={victoria}",
+                directory=tmp_path,
             )
         )
         stack = Stack(

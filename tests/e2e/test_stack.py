@@ -6,21 +6,19 @@ import asyncio
 import contextlib
 import email
 import email.policy
-import os
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-import yaml
 from aiohttp import web
 from aiosmtpd.controller import Controller
 
 from exporter.simulator.simulation import Simulation, mixed_fleet
 from exporter.simulator.stack import Stack, free_port
 from tests.conftest import ROOT
+from tests.e2e.programs import all_each_second, serving
 
 pytestmark = pytest.mark.e2e
 
@@ -101,31 +99,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         config["breaker"] = {"vnish": {"timeout_seconds": 2}}
         config["alerts"] = {"thresholds": {"offline_duration_minutes": 0.1}}
         config["prohashing"]["sync_interval_seconds"] = 1
-        (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
-        exporter = f"127.0.0.1:{free_port()}"
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "exporter", "serve"),
-            f"--config.file={tmp_path / 'config.yaml'}",
-            f"--web.listen-address={exporter}",
-            cwd=ROOT,
-            env=dict(os.environ),
-        )
-
-        async def end() -> None:
-            process.terminate()
-            assert await process.wait() == 0, "the exporter stops cleanly"
-
-        opened.push_async_callback(end)
-
-        def faster(settings: dict[str, Any]) -> None:
-            settings["global"] = {
-                "scrape_interval": "1s",
-                "scrape_timeout": "1s",
-                "evaluation_interval": "1s",
-            }
-            for job in settings["scrape_configs"]:
-                for discovery in job.get("http_sd_configs", []):
-                    discovery["refresh_interval"] = "1s"
+        exporter = await opened.enter_async_context(serving(config, tmp_path))
 
         def sooner(settings: dict[str, Any]) -> None:
             settings["route"] |= {"group_wait": "2s", "group_interval": "3s"}
@@ -136,7 +110,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             exporter=exporter,
             slack_url=f"http://127.0.0.1:{runner.addresses[0][1]}/slack",
             smtp=f"127.0.0.1:{smtp.port}",
-            edit_prometheus=faster,
+            edit_prometheus=all_each_second,
             edit_alertmanager=sooner,
         )
         opened.push_async_callback(stack.stop)

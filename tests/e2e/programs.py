@@ -1,0 +1,60 @@
+"""Programs that run while a test does, and a Prometheus that need not be waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from exporter.simulator.stack import free_port
+from tests.conftest import ROOT
+
+
+@contextlib.asynccontextmanager
+async def running(*command: str, directory: Path) -> AsyncIterator[None]:
+    """A program, with *directory* for its log and as its own."""
+    with (directory / f"{Path(command[0]).name}.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log, cwd=directory)
+    try:
+        yield
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def serving(config: dict[str, Any], directory: Path) -> AsyncIterator[str]:
+    """The exporter with *config*, which is written into *directory*; its address."""
+    path = directory / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    address = f"127.0.0.1:{free_port()}"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "exporter", "serve"),
+        f"--config.file={path}",
+        f"--web.listen-address={address}",
+        cwd=ROOT,
+    )
+    try:
+        yield address
+    finally:
+        process.terminate()
+        status = await process.wait()
+    assert status == 0, "the exporter stops cleanly"
+
+
+def discovering_each_second(settings: dict[str, Any]) -> None:
+    """Edit Prometheus' *settings*."""
+    for job in settings["scrape_configs"]:
+        for discovery in job.get("http_sd_configs", []):
+            discovery["refresh_interval"] = "1s"
+
+
+def all_each_second(settings: dict[str, Any]) -> None:
+    """Edit Prometheus' *settings*."""
+    settings["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+    discovering_each_second(settings)
