@@ -438,12 +438,18 @@ class VirtualFleet:
         series = []
         fleet_credit = np.sum([one.credited * one.hashes for one in self.shares.values()], axis=0)
         down = which > 0
+        # The pool's name of a worker is its account's and the miner's; the exporter tells whose it is.
+        miners = {
+            labels["worker"]: self.shares[labels["miner"]]
+            for labels in map(dict, known[0])
+            if labels["__name__"] == c.MINING_POOL_WORKER_MINER.name
+        }
         for key in sorted({key for page in known for key in page if self._takes(key)}):
             labels = dict(key)
             name = labels["__name__"]
             values = np.array([page.get(key, np.nan) for page in known])[which]
             there = ~np.isnan(values)
-            shares = self.shares.get(labels.get("worker", ""))
+            shares = miners[labels["worker"]] if "worker" in labels else None
             if name in _WORKER_COUNTERS and shares:
                 part = _WORKER_COUNTERS[name]
                 found = shares.credited if part == "good" else getattr(shares, part)
