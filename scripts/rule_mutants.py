@@ -287,8 +287,9 @@ def mutants(files: Mapping[str, Any]) -> Iterator[Mutant]:
     several = Counter(rule.get("record") or rule["alert"] for rule, _ in places)
     for rule, place in places:
         name = rule.get("record") or rule["alert"]
-        # Rules of one name are told apart by their severity.
-        title = f"{name} ({rule['labels']['severity']})" if several[name] > 1 else name
+        # Rules of one name are told apart by their labels.
+        labels = ", ".join(f"{label} {value}" for label, value in rule.get("labels", {}).items())
+        title = f"{name} ({labels})" if several[name] > 1 else name
         for what, changed in _of_rule(rule):
             yield Mutant(name, title, what, changed, place)
 
