@@ -166,7 +166,7 @@ class Store:
         return samples
 
     def flush(self) -> None:
-        """Make what was written visible to queries. Prometheus, which shows it at once, knows no such page."""
+        """Make what was written visible to queries; in Prometheus, without such a page, it is at once."""
         with contextlib.suppress(StoreError):
             self._get("/internal/force_flush", {})
 
