@@ -35,11 +35,12 @@ from vocabulary import (
 UID = ALERTS
 
 # Alerts of the exporter and of pools have no site, and those of a missing exporter no instance either.
-FIRING = 'ALERTS{alertname=~"Minefleet.+", alertstate="firing", severity=~"$severity"}'
-CRITICAL, WARNING = 'severity="critical", severity=~', 'severity="warning", severity=~'
+# The watchdog always fires, that its silence may be noticed.
+OURS = 'alertname=~"Minefleet.+", alertname!="MinefleetWatchdog", severity=~"$severity"'
+FIRING = f'ALERTS{{{OURS}, alertstate="firing"}}'
 ACTIVE = 'instance:minefleet_alert_active:bool{severity=~"$severity"}'
 BY = ("alertname", "severity", "job", "instance", "board", "fan")
-SEVERITY = {1: ("warning", WARN), 2: ("critical", BAD)}
+SEVERITY = {0: ("note", OFF), 1: ("warning", WARN), 2: ("critical", BAD)}
 
 
 def dashboard() -> Any:
@@ -57,6 +58,10 @@ def dashboard() -> Any:
     )
 
 
+def _of(severity: str) -> str:
+    return FIRING.replace("{", f'{{severity="{severity}", ', 1)
+
+
 def _now() -> list[Any]:
     return [
         list_of(
@@ -66,7 +71,7 @@ def _now() -> list[Any]:
             (0, 0, 16, 12),
             {
                 "Severity": Column(
-                    f"{FIRING.replace('severity=~', CRITICAL)} * 2 or {FIRING.replace('severity=~', WARNING)}",
+                    f"{_of('critical')} * 2 or {_of('warning')} or {FIRING} * 0",
                     mapped(SEVERITY),
                     width=90,
                 ),
@@ -75,8 +80,7 @@ def _now() -> list[Any]:
                 "board": label("Board", 65),
                 "fan": label("Fan", 55),
                 "Since": Column(
-                    'time() - ALERTS_FOR_STATE{alertname=~"Minefleet.+", severity=~"$severity"}'
-                    f" and on ({', '.join(BY)}) {FIRING}",
+                    f"time() - ALERTS_FOR_STATE{{{OURS}}} and on ({', '.join(BY)}) {FIRING}",
                     shown_as(AGE, 0),
                     title="Wrong for",
                     width=130,
@@ -107,18 +111,18 @@ def _now() -> list[Any]:
             ),
             Figure(
                 "pending",
-                'count(ALERTS{alertname=~"Minefleet.+", alertstate="pending", severity=~"$severity"}) or vector(0)',
+                f'count(ALERTS{{{OURS}, alertstate="pending"}}) or vector(0)',
                 COUNT,
                 decimals=0,
             ),
         ),
         bars(
             "Which rule makes most noise?",
-            "How often each alert began in the last seven days, of all it can be about together.",
+            "How often what each alert is about came in the last seven days, of all that fired.",
             (16, 5, 8, 15),
             COUNT,
-            "sort_desc(sum by (alertname) (changes("
-            'ALERTS_FOR_STATE{alertname=~"Minefleet.+", severity=~"$severity"}[7d]) + 1))',
+            f"sort_desc(sum by (alertname) (changes(ALERTS_FOR_STATE{{{OURS}}}[7d]) + 1"
+            f" and ignoring (alertstate) last_over_time({FIRING}[7d])))",
             "{{alertname}}",
             colours=((None, WARN),),
             decimals=0,

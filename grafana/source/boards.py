@@ -25,6 +25,7 @@ from vocabulary import (
     choice,
     coloured,
     filters,
+    graded,
     label,
     linked,
     list_of,
@@ -160,11 +161,7 @@ def _weakest() -> list[Any]:
 
 
 def _picture() -> list[Any]:
-    heat = [
-        Property("color", {"mode": "continuous-BlYlRd"}),
-        Property("custom.cellOptions", {"type": "color-background", "mode": "basic"}),
-        *shown_as(CELSIUS, 0),
-    ]
+    heat = [*graded("continuous-BlYlRd", 30, 100), *shown_as(CELSIUS, 0)]
     share = [
         *shown_as(SHARE, 0),
         Property(
@@ -184,10 +181,10 @@ def _picture() -> list[Any]:
     grades = mapped({0: ("good", OK), 1: ("weak", WARN), 2: ("dead", BAD)})
     mean = f"avg by (job, instance, board) (vnish_chip_hashrate_hashes_per_second{{{OF}}} > 0)"
     return [
-        row("$pictured, board $board: its chips, in tens from left to right", 21),
+        row("$pictured: its chips, in tens from left to right", 21),
         chips(
             "Hot: board $board",
-            "Each chip's temperature, in its place on the board: chip 23 is in row 020, column 3.",
+            "Each chip's temperature, in its place on the board: chip 23 is in row 020, column 3. The colours go from 30 to 100 °C.",
             (0, 22, 8, 16),
             f"vnish_chip_temperature_celsius{{{OF}}}",
             heat,

@@ -37,6 +37,7 @@ from vocabulary import (
     on_the_right,
     room_map,
     shown_as,
+    words,
 )
 
 UID = FLEET
@@ -86,17 +87,17 @@ def _now() -> list[Any]:
             "Who needs me now, and why",
             "Each miner in trouble with the worst that is wrong with it: the most severe first, and of the"
             " equally severe the one that loses most. Its name leads to all about it.",
-            (0, 0, 12, 14),
+            (0, 0, 12, 23),
             {
                 "Severity": Column(f"floor({WORST})", mapped(SEVERITIES), width=82),
-                "instance": miner(width=140),
+                "instance": miner(width=94),
                 "What": Column(WORST, also=("problem",), hidden=True),
-                "problem": label("What is wrong"),
+                "problem": words("What is wrong"),
                 "Losing": Column(
                     LOST,
                     [*shown_as(USD, 2), *coloured((None, PLAIN), (0.01, WARN))],
                     title="Lost a day",
-                    width=105,
+                    width=72,
                 ),
             },
             sort=(("Severity", True), ("Lost a day", True)),
@@ -107,7 +108,7 @@ def _now() -> list[Any]:
             "Is it hashing?",
             "Miners that hash, of all that are configured or asked for; those that do not answer or do not"
             " hash; and all hashes now against what the miners' presets should give.",
-            (12, 0, 12, 4),
+            (12, 0, 12, 3),
             Figure("hashing", f"sum({HASHING}) or vector(0)", COUNT, decimals=0),
             Figure(
                 "not",
@@ -129,7 +130,7 @@ def _now() -> list[Any]:
             "What does it earn?",
             "Profit of the last 24 hours, electricity paid, as far as prices were known; what the fleet earns"
             " a day at the price and hashrate of now, after electricity; and what it fails to earn.",
-            (12, 4, 12, 4),
+            (12, 3, 12, 3),
             Figure(
                 "profit in 24 h",
                 f"sum(sum_over_time(({REVENUE} - on (job, instance) group_left () {ELECTRICITY})[1d:5m])) / 288",
@@ -156,7 +157,7 @@ def _now() -> list[Any]:
         room_map(
             "Where in the room?",
             "The worst that is wrong in each rack of each site.",
-            (12, 8, 12, 6),
+            (12, 6, 12, 5),
             f"floor(max by (site, rack) ({PROBLEMS} or on (job, instance) vnish_up{{F}} * 0))",
             SEVERITIES,
         ),
@@ -164,7 +165,7 @@ def _now() -> list[Any]:
             "Does it hash what it should?",
             "Hashes of each algorithm, against what the presets of the miners should give; a miner without a"
             " preset counts with its own last rate, also while it is down.",
-            (0, 14, 12, 8),
+            (12, 11, 12, 6),
             HASHRATE,
             *lines(
                 (
@@ -182,7 +183,7 @@ def _now() -> list[Any]:
             "What does it draw, and how well does it use it?",
             "Power of each site, measured or modelled by the firmware; on the right the energy for a thousand"
             " million hashes.",
-            (12, 14, 12, 8),
+            (12, 17, 12, 6),
             WATTS,
             *lines(
                 ("power {{site}}", f"sum by (site) ({POWER})"),
@@ -206,7 +207,7 @@ def _all() -> list[Any]:
             "All miners",
             "One row for each miner, the most severe trouble first, and of the equally severe the one that"
             " loses most.",
-            (0, 22, 24, 17),
+            (0, 23, 24, 17),
             {
                 "Severity": Column(SEVERITY, mapped(SEVERITIES), width=82),
                 "instance": miner(width=150),
@@ -254,7 +255,7 @@ def _compared() -> list[Any]:
         graph(
             "How many hash?",
             "Miners by what they do: hash, answer without hashing, or do not answer.",
-            (0, 39, 12, 8),
+            (0, 40, 12, 8),
             COUNT,
             *lines(
                 ("hashing", f"sum({HASHING}) or vector(0)"),
@@ -268,7 +269,7 @@ def _compared() -> list[Any]:
         graph(
             "What did it earn?",
             "Revenue, electricity and losses, each in dollars a day at the time's price.",
-            (12, 39, 12, 8),
+            (12, 40, 12, 8),
             USD,
             *lines(
                 ("revenue", f"sum({REVENUE})"),
@@ -282,7 +283,7 @@ def _compared() -> list[Any]:
             "Who runs hot against the room?",
             "The ten miners whose hottest chip is furthest above the mean of its site. The room's own warmth"
             " is taken out: what is left is the miner's fans, dust or place.",
-            (0, 47, 8, 10),
+            (0, 48, 8, 10),
             CELSIUS,
             "topk(10, instance:vnish_chip_temperature_above_site:celsius{F})",
             "{{instance}}",
@@ -293,7 +294,7 @@ def _compared() -> list[Any]:
             "Who is nearest to its critical temperature?",
             "Degrees left between the hottest chip and the miner's own configured critical temperature; the"
             " ten with least.",
-            (8, 47, 8, 10),
+            (8, 48, 8, 10),
             CELSIUS,
             "bottomk(10, minefleet_threshold_temperature_critical_celsius{F}"
             " - on (job, instance) vnish_chip_temperature_max_celsius{F})",
@@ -306,7 +307,7 @@ def _compared() -> list[Any]:
         bars(
             "Who gives least of its preset?",
             "Hashrate against what the miner's preset should give; the ten with least.",
-            (16, 47, 8, 10),
+            (16, 48, 8, 10),
             SHARE,
             "bottomk(10, instance:vnish_hashrate_per_nominal:ratio{F})",
             "{{instance}}",

@@ -48,9 +48,14 @@ def dashboard() -> Any:
         [*_now(), *_probes(), *_process(), *_host()],
         [
             datasource(),
-            choice("exporter_job", "Exporter's job", "label_values(minefleet_build_info, job)"),
             choice(
-                "exporter", "Exporter", 'label_values(minefleet_build_info{job=~"$exporter_job"}, instance)'
+                "exporter_job", "Exporter's job", "label_values(minefleet_build_info, job)", only_these=True
+            ),
+            choice(
+                "exporter",
+                "Exporter",
+                'label_values(minefleet_build_info{job=~"$exporter_job"}, instance)',
+                only_these=True,
             ),
         ],
     )

@@ -7,7 +7,6 @@ from typing import Any
 from vocabulary import (
     COUNT,
     INVENTORY,
-    WARN,
     WATTS,
     Column,
     Figure,
@@ -17,7 +16,6 @@ from vocabulary import (
     filters,
     label,
     list_of,
-    mapped,
     miner,
     shown_as,
 )
@@ -31,6 +29,11 @@ PRESET = (
 )
 COMMON_FIRMWARE = f"topk by (model) (1, count by (model, firmware_version) ({INFO}))"
 COMMON_PRESET = f"topk by (model) (1, count by (model, preset) ({PRESET}))"
+
+
+def told(info: str, label: str) -> str:
+    """*info* with a word for a *label* the miner does not tell: a series without one would have no name."""
+    return f'label_replace({info}, "{label}", "not told", "{label}", "")'
 
 
 def dashboard() -> Any:
@@ -49,7 +52,7 @@ def _counts() -> list[Any]:
     return [
         figures(
             "How many are there?",
-            "Miners in the configuration, and of them those that answer now; the lists below know only these.",
+            "Miners in the configuration, and of them those that answer now: only these tell model, firmware and preset.",
             (0, 0, 6, 8),
             Figure("configured", "count(minefleet_miner_configured{F} == 1) or vector(0)", COUNT, decimals=0),
             Figure("answer", "sum(vnish_up{F})", COUNT, decimals=0),
@@ -60,7 +63,7 @@ def _counts() -> list[Any]:
             "Miners of each model.",
             (6, 0, 6, 8),
             COUNT,
-            "sort_desc(count by (model) (vnish_miner_info{F}))",
+            f"sort_desc(count by (model) ({told('vnish_miner_info{F}', 'model')}))",
             "{{model}}",
             decimals=0,
         ),
@@ -69,7 +72,7 @@ def _counts() -> list[Any]:
             "Miners with each version of the firmware.",
             (12, 0, 6, 8),
             COUNT,
-            "sort_desc(count by (firmware, firmware_version) (vnish_miner_info{F}))",
+            f"sort_desc(count by (firmware, firmware_version) ({told('vnish_miner_info{F}', 'firmware')}))",
             "{{firmware}} {{firmware_version}}",
             decimals=0,
         ),
@@ -86,7 +89,6 @@ def _counts() -> list[Any]:
 
 
 def _lists() -> list[Any]:
-    yes = mapped({0: ("", "transparent"), 1: ("needed", WARN)})
     return [
         list_of(
             "Whose firmware differs?",
@@ -128,24 +130,30 @@ def _lists() -> list[Any]:
             (16, 8, 8, 8),
             {
                 "instance": miner(),
-                "Restart": Column("vnish_restart_required{F}", yes),
-                "Reboot": Column("vnish_reboot_required{F}", yes),
+                "Waits": Column(
+                    'label_replace(vnish_restart_required{F} == 1, "for", "a restart of mining", "", "")'
+                    ' or label_replace(vnish_reboot_required{F} == 1, "for", "a reboot", "", "")',
+                    also=("for",),
+                    hidden=True,
+                ),
+                "for": label("Waits for"),
             },
             sort=(("Miner", False),),
-            where="(vnish_restart_required{F} == 1 or on (job, instance) vnish_reboot_required{F} == 1)",
             none="Nobody waits",
         ),
         list_of(
             "What is where?",
-            "Every miner that answers, with what it says it is and what the configuration says of it.",
+            "Every miner, with what it says it is and what the configuration says of it; one that does not answer"
+            " says nothing.",
             (0, 16, 24, 18),
             {
                 "instance": miner(140),
                 "site": label("Site", 75),
                 "rack": label("Rack", 60),
+                "Place": Column("vnish_up{F}", also=("site", "rack"), hidden=True),
                 "Model": Column(
                     "vnish_miner_info{F}",
-                    also=("site", "rack", "model", "firmware_version", "serial", "mac", "api"),
+                    also=("model", "firmware_version", "serial", "mac", "api"),
                     hidden=True,
                 ),
                 "model": label("Model"),

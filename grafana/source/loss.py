@@ -50,9 +50,13 @@ HASHES = 'instance_cause:vnish_lost_hashes_per_second:estimate{F, cause=~"$cause
 DOLLARS = 'instance_cause:minefleet_lost_revenue_usd_per_day:estimate{F, cause=~"$cause"}'
 ALGORITHM = " * on (job, instance) group_left (algorithm) instance:vnish_algorithm_info:last{F}"
 # Held while the miner is down, since what it could hash is still lost then.
-STOCK = "last_over_time(vnish_hashrate_stock_hashes_per_second{F}[1d])"
 EXPECTED = "instance:vnish_expected_hashrate_hashes_per_second:last{F}"
+STOCK = (
+    "(last_over_time(vnish_hashrate_stock_hashes_per_second{F}[1d])"
+    f" or on (job, instance) max by (job, instance) ({EXPECTED}))"
+)
 REAL = "vnish_hashrate_hashes_per_second{F}"
+CREDITED = "instance:mining_pool_credited_hashes_per_second:known{F}"
 OWN = "instance:vnish_owner_hashrate_hashes_per_second:known{F}"
 
 
@@ -76,26 +80,50 @@ def dashboard() -> Any:
     )
 
 
-def _step(name: str, expression: str) -> Figure:
-    return Figure(name, expression, HASHRATE, decimals=2, legend=f"{name}, {{{{algorithm}}}}")
+# From what could be to what is paid for; each of the miners' own series.
+STEPS = {
+    "stock": STOCK,
+    "preset": EXPECTED,
+    "real": REAL,
+    "owner's": OWN,
+    "accepted": f"{OWN} * on (job, instance) group_left ()"
+    f" (1 - (instance:vnish_shares_rejected:ratio30m{{F}} or on (job, instance) {OWN} * 0))",
+    "credited": CREDITED,
+}
+IN_WORDS = (
+    "what the models give with factory settings, as far as the miners tell; what their presets should give (a miner that is down counts"
+    " with its own); what they do give; that without the firmware's fee; that less the shares that are"
+    " rejected; and what the pools credit, in the last hour where they tell so much: luck is in it."
+)
 
 
 def _ledger() -> list[Any]:
+    price = "max by (job, instance) (instance:mining_pool_usd_per_hash:max{F})"
     return [
         figures(
-            "From stock to share: how much is left at each step?",
-            "All hashes a second of now: what the models give with factory settings; what their presets should"
-            " give (a miner that is down counts with its own); what they do give; that without the firmware's"
-            " fee; and that less the shares that are rejected.",
-            (0, 0, 24, 5),
-            _step("stock", f"sum by (algorithm) ({STOCK}{ALGORITHM})"),
-            _step("preset", f"sum by (algorithm) ({EXPECTED})"),
-            _step("real", f"sum by (algorithm) ({REAL}{ALGORITHM})"),
-            _step("owner's", f"sum by (algorithm) ({OWN}{ALGORITHM})"),
-            _step(
-                "accepted",
-                f"sum by (algorithm) ({OWN} * on (job, instance) group_left ()"
-                f" (1 - (instance:vnish_shares_rejected:ratio30m{{F}} or on (job, instance) {OWN} * 0)){ALGORITHM})",
+            "From stock to credit: how much is left at each step?",
+            f"All hashes a second of now: {IN_WORDS}",
+            (0, 0, 24, 4),
+            *(
+                Figure(
+                    name,
+                    f"sum by (algorithm) (({step}){ALGORITHM})",
+                    HASHRATE,
+                    decimals=2,
+                    legend=f"{name}, {{{{algorithm}}}}",
+                )
+                for name, step in STEPS.items()
+            ),
+        ),
+        figures(
+            "And what is that worth a day?",
+            f"The same in dollars a day at the price of now: {IN_WORDS}",
+            (0, 4, 24, 4),
+            *(
+                Figure(
+                    name, f"sum(({step}) * on (job, instance) group_left () {price}) * 86400", USD, decimals=2
+                )
+                for name, step in STEPS.items()
             ),
         ),
     ]
@@ -107,7 +135,7 @@ def _causes() -> list[Any]:
         bars(
             "What does each cause take, in dollars a day?",
             f"Lost revenue of now by cause, all miners together. The causes: {WORDS}.",
-            (0, 5, 12, 9),
+            (0, 8, 12, 9),
             USD,
             f"sort_desc(sum by (cause) ({DOLLARS}))",
             "{{cause}}",
@@ -118,7 +146,7 @@ def _causes() -> list[Any]:
         bars(
             "And over the whole time shown?",
             "Dollars lost by cause since the beginning of the time shown, at each moment's price.",
-            (12, 5, 12, 9),
+            (12, 8, 12, 9),
             USD,
             f"sort_desc(sum by (cause) (sum_over_time({DOLLARS}[$__range:5m])) / 288)",
             "{{cause}}",
@@ -129,7 +157,7 @@ def _causes() -> list[Any]:
         graph(
             "When was it lost, and why?",
             "Lost revenue in dollars a day by cause, over time.",
-            (0, 14, 12, 10),
+            (0, 17, 12, 10),
             USD,
             *lines(("{{cause}}", f"sum by (cause) ({DOLLARS})")),
             stacked=True,
@@ -140,7 +168,7 @@ def _causes() -> list[Any]:
         graph(
             "The same in hashes",
             "Hashes a second that are missing by cause, over time: where no price is known, this is.",
-            (12, 14, 12, 10),
+            (12, 17, 12, 10),
             HASHRATE,
             *lines(("{{cause}}", f"sum by (cause) ({HASHES})")),
             stacked=True,
@@ -150,7 +178,7 @@ def _causes() -> list[Any]:
         list_of(
             "Which site loses most?",
             "Lost revenue of now by site, in dollars a day.",
-            (0, 24, 8, 12),
+            (0, 27, 8, 12),
             {
                 "site": label("Site"),
                 "Lost": Column(f"sum by (site) ({DOLLARS})", shown_as(USD, 2), title="Lost a day"),
@@ -167,7 +195,7 @@ def _miners() -> list[Any]:
         list_of(
             "Which miner loses it, and to what?",
             "The two hundred largest losses of now: one row for each miner and cause.",
-            (8, 24, 16, 12),
+            (8, 27, 16, 12),
             {
                 "instance": miner(150),
                 "cause": label("Cause", 120),

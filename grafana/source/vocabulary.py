@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -177,6 +178,8 @@ def figures(title: str, description: str, at: Place, *numbers: Figure, none: str
         .color_mode(common_models.BigValueColorMode.VALUE)
         .graph_mode(common_models.BigValueGraphMode.NONE)
         .text_mode(common_models.BigValueTextMode.VALUE_AND_NAME)
+        .wide_layout(False)
+        .text(common.VizTextDisplayOptions().title_size(14))
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
         .thresholds(steps((None, PLAIN)))
     )
@@ -298,6 +301,12 @@ def bars(
         .orientation(common_models.VizOrientation.HORIZONTAL)
         .display_mode(common_models.BarGaugeDisplayMode.BASIC)
         .value_mode(common_models.BarGaugeValueMode.TEXT)
+        # Else the words for nothing stand beside a large empty bar.
+        .show_unfilled(False)
+        # Else one that is alone fills the panel.
+        .sizing(common_models.BarGaugeSizing.MANUAL)
+        .min_viz_height(16)
+        .max_viz_height(40)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
         .thresholds(steps(*colours))
         .with_target(instant(expression, legend=legend))
@@ -308,6 +317,8 @@ def bars(
         panel = panel.max(maximum)
     if link:
         panel = panel.data_links([builders.DashboardLink(link[0]).url(link[1])])
+    # A bar that is alone loses its name, unless this says it.
+    panel = panel.display_name(re.sub(r"\{\{(\w+)\}\}", r"${__field.labels.\1}", legend))
     return panel if decimals is None else panel.decimals(decimals)
 
 
@@ -385,6 +396,8 @@ def list_of(
     panel = (
         _named(table.Panel(), title, description, at)
         .cell_height(common_models.TableCellHeight.SM)
+        .min_width(90)
+        .override_by_regexp("/.*/", [Property("custom.wrapHeaderText", True)])
         .footer(common.TableFooterOptions().show(False).reducer([]).enable_pagination(pages))
     )
     shown = [name for name, column in columns.items() if not column.hidden]
@@ -395,9 +408,6 @@ def list_of(
             if where:
                 asked = f"{asked} and on ({', '.join(by)}) {where}"
             panel = panel.with_target(instant(asked, name, as_table=True))
-    if none is not None:
-        # Grafana prints it in every cell without a value too, unless the columns have one of their own.
-        panel = panel.no_value(none).override_by_regexp("/.*/", [Property("noValue", "")])
     panel = (
         panel.with_transformation(transformation("merge", {}))
         .with_transformation(transformation("renameByRegex", {"regex": "Value #(.*)", "renamePattern": "$1"}))
@@ -405,7 +415,14 @@ def list_of(
         .with_transformation(
             transformation("renameByRegex", {"regex": "^Value$", "renamePattern": shown_first(columns)})
         )
-        .with_transformation(transformation("filterFieldsByName", {"include": {"names": shown}}))
+    )
+    if none is not None:
+        # Grafana prints it in every cell without a value too, unless the columns have one of their own.
+        panel = panel.no_value(none).override_by_regexp("/.*/", [Property("noValue", "")])
+        for step in _nothing_without_labels(columns, by):
+            panel = panel.with_transformation(step)
+    panel = (
+        panel.with_transformation(transformation("filterFieldsByName", {"include": {"names": shown}}))
         .with_transformation(
             transformation("organize", {"indexByName": {name: index for index, name in enumerate(shown)}})
         )
@@ -415,6 +432,22 @@ def list_of(
         if column.look and not column.hidden:
             panel = panel.override_by_name(name, column.look)
     return panel
+
+
+def _nothing_without_labels(columns: dict[str, Column], by: tuple[str, ...]) -> list[Any]:
+    """Several queries that find nothing are still columns of values, whose bare titles would hide the words.
+
+    Grafana's groupBy leaves out what has none of the labels. Each row is a group of its own.
+    """
+    labels = [*by, *(name for column in columns.values() for name in column.also)]
+    fields: dict[str, Any] = {name: {"operation": "groupby", "aggregations": []} for name in labels}
+    for name, column in columns.items():
+        if column.expression and not column.hidden:
+            fields[name] = {"operation": "aggregate", "aggregations": ["lastNotNull"]}
+    return [
+        transformation("groupBy", {"fields": fields}),
+        transformation("renameByRegex", {"regex": r"^(.+) \(lastNotNull\)$", "renamePattern": "$1"}),
+    ]
 
 
 def room_map(
@@ -431,7 +464,9 @@ def room_map(
                 "groupingToMatrix", {"columnField": "rack", "rowField": "site", "valueField": "Value"}
             )
         )
-        .override_by_field_type("number", [*mapped(words), Property("custom.minWidth", 60)])
+        # Ten racks fit in half a screen.
+        .override_by_field_type("number", [*mapped(words), Property("custom.width", 78)])
+        .override_by_name("site\\rack", [Property("displayName", "Site"), Property("custom.width", 100)])
     )
 
 
@@ -452,7 +487,14 @@ def chips(title: str, description: str, at: Place, expression: str, look: Sequen
         .with_transformation(transformation("sortBy", {"sort": [{"field": "ten"}]}))
         .with_transformation(
             transformation(
-                "groupingToMatrix", {"columnField": "one", "rowField": "ten", "valueField": "Value"}
+                "groupingToMatrix",
+                {"columnField": "one", "rowField": "ten", "valueField": "Value", "emptyValue": "null"},
+            )
+        )
+        # Of boards whose chips are counted from 1 the first row has no column 0.
+        .with_transformation(
+            transformation(
+                "organize", {"indexByName": {"ten\\one": 0, **{str(one): 1 + one for one in range(10)}}}
             )
         )
         .override_by_field_type("number", [*look, Property("custom.width", 53)])
@@ -485,6 +527,7 @@ def on_the_right() -> list[Property]:
     return [
         Property("custom.axisPlacement", "right"),
         Property("custom.lineStyle", {"fill": "dot", "dash": [2, 6]}),
+        Property("custom.fillOpacity", 0),
     ]
 
 
@@ -510,6 +553,21 @@ def backed(*pairs: tuple[float | None, str]) -> list[Property]:
     ]
 
 
+def graded(scheme: str, low: float, high: float) -> list[Property]:
+    """A column's cells filled from a scale of colours that ends at *low* and *high*; none where no value is."""
+    nothing = {
+        "type": "special",
+        "options": {"match": "null", "result": {"text": "", "color": "transparent"}},
+    }
+    return [
+        Property("color", {"mode": scheme}),
+        Property("min", low),
+        Property("max", high),
+        Property("mappings", [nothing]),
+        Property("custom.cellOptions", {"type": "color-background", "mode": "basic"}),
+    ]
+
+
 def mapped(words: dict[int, tuple[str, str]]) -> list[Property]:
     """A column of numbers that are words."""
     return [
@@ -531,7 +589,10 @@ def linked(title: str, url: str) -> list[Property]:
 def miner(width: int = 0) -> Column:
     """The miner's name, which leads to its dashboard."""
     return Column(
-        look=linked("All about this miner", f"/d/{MINER}?{KEPT}&var-miner=${{__value.text}}"),
+        look=[
+            *linked("All about this miner", f"/d/{MINER}?{KEPT}&var-miner=${{__value.text}}"),
+            Property("custom.wrapText", True),
+        ],
         title="Miner",
         width=width,
     )
@@ -542,13 +603,18 @@ def label(title: str, width: int = 0) -> Column:
     return Column(title=title, width=width)
 
 
+def words(title: str) -> Column:
+    """A label of several words, which gets what room is left and takes more lines where that is little."""
+    return Column(look=[Property("custom.wrapText", True)], title=title)
+
+
 def datasource() -> Any:
     """The choice of Prometheus."""
     return builders.DatasourceVariable("datasource").label("Data source").type("prometheus")
 
 
-def choice(name: str, title: str, ask: str, *, single: bool = False) -> Any:
-    """A filter with the values *ask* gives."""
+def choice(name: str, title: str, ask: str, *, single: bool = False, only_these: bool = False) -> Any:
+    """A filter with the values *ask* gives; all are *only_these*, where others have the label too."""
     made = (
         builders.QueryVariable(name)
         .label(title)
@@ -561,10 +627,10 @@ def choice(name: str, title: str, ask: str, *, single: bool = False) -> Any:
     )
     if single:
         return made
-    # Not everybody has sites and racks: all are also those without such a label.
-    return made.all_value(".*" if name in ("site", "rack") else ".+").current(
-        models.VariableOption(selected=True, text="All", value="$__all")
-    )
+    if not only_these:
+        # Not everybody has sites and racks: all are also those without such a label.
+        made = made.all_value(".*" if name in ("site", "rack") else ".+")
+    return made.current(models.VariableOption(selected=True, text="All", value="$__all"))
 
 
 def filters(*, single: bool = False) -> list[Any]:
