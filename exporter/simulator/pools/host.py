@@ -101,7 +101,7 @@ class PoolHost(Host):
             return json_response({"error": f"invalid key {self.account.key}"}, status=response.status)
         if "truncated" in self.faults:
             return web.Response(status=response.status, body=body[: len(body) // 2])
-        if "numbersas_text" in self.faults:
+        if "numbers_as_text" in self.faults:
             return json_response(as_text(json.loads(body)), status=response.status)
         if "nulls" in self.faults:
             return json_response(as_nulls(json.loads(body)), status=response.status)
