@@ -13,7 +13,9 @@ import yaml
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.parser import text_string_to_metric_families
 
+from exporter import catalogue as c
 from exporter.config.load import load
+from exporter.exposition import Page
 from exporter.fleet import Fleet, Target
 from exporter.http import Outgoing
 from exporter.server.app import create_app
@@ -32,6 +34,12 @@ FIGURES = frozenset(
     )
 )
 Pages = dict[str, dict[tuple[tuple[str, str], ...], float]]
+# What the exporter says of its own asking.
+_OWN = {
+    *(c.POOL_PROBE.up, c.POOL_PROBE.duration, c.POOL_PROBE.failure, c.POOL_PROBE.breaker),
+    *(c.MINING_POOL_REQUESTS, c.MINING_POOL_BUDGET_REMAINING, c.MINING_POOL_BUDGET_LIMIT),
+    *(c.MINING_POOL_LAST_SUCCESS, c.MINING_POOL_INFO),
+}
 
 
 class PoolSite:
@@ -126,6 +134,15 @@ async def clocked_pool(
         host = simulation.pools[kind]
         assert isinstance(host, PoolHost)
         yield host, fleet.pools[kind]
+
+
+def figures(page: Page) -> dict[str, dict[tuple[str, ...], float]]:
+    """What the pool told, by series and label values, without what the exporter says of its own asking."""
+    return {
+        metric.name: dict(found)
+        for metric, found in page.families()
+        if found and metric not in _OWN and not metric.name.startswith("minefleet_")
+    }
 
 
 async def pool_page(site: PoolSite) -> Pages:

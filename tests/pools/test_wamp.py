@@ -16,7 +16,6 @@ from exporter import catalogue as c
 from exporter.address import Endpoint, Policy
 from exporter.config.load import load
 from exporter.errors import ProbeError, Reason
-from exporter.exposition import Page
 from exporter.fleet import Fleet
 from exporter.http import Outgoing
 from exporter.pools import Context
@@ -24,25 +23,11 @@ from exporter.pools.prohashing import wamp
 from exporter.pools.prohashing.wamp import Wamp
 from exporter.server.app import create_app
 from exporter.server.runtime import Runtime
+from tests.pools.sites import figures
 from tests.pools.wamp import MINERS, VirtualTime, WampSite, until, wamp_site
 
 LISTENER = {"name": "live", "wamp_url": "WAMP"}
 RELAY = {"name": "relay", "base_url": "RELAY"}
-
-
-def figures(page: Page) -> dict[str, dict[tuple[str, ...], float]]:
-    """What the pool told, without what the exporter says of its own asking."""
-    own = {
-        c.POOL_PROBE.up,
-        c.POOL_PROBE.duration,
-        c.POOL_PROBE.failure,
-        c.POOL_PROBE.breaker,
-        c.MINING_POOL_REQUESTS,
-        c.MINING_POOL_BUDGET_REMAINING,
-        c.MINING_POOL_BUDGET_LIMIT,
-        c.MINING_POOL_LAST_SUCCESS,
-    }
-    return {metric.name: dict(found) for metric, found in page.families() if metric not in own}
 
 
 async def test_the_values_of_two_coins_and_three_workers(tmp_path: Path) -> None:
