@@ -21,7 +21,7 @@ from exporter.http import Outgoing
 from exporter.server.app import create_app
 from exporter.server.runtime import Runtime
 from exporter.simulator.pools.host import PoolHost
-from exporter.simulator.simulation import MinerSpec, Simulation
+from exporter.simulator.simulation import RELAY, MinerSpec, Simulation
 from tests.conftest import FakeClock
 
 # What a pool tells of an account; a pool that tells nothing has none of them.
@@ -61,6 +61,7 @@ class PoolSite:
 
     @property
     def host(self) -> PoolHost:
+        """The pool's server, which watches how often it is asked; a relay has none."""
         host = self.simulation.pools[self.kind]
         assert isinstance(host, PoolHost)
         return host
@@ -91,6 +92,10 @@ async def pool_site(
     """
     async with Simulation(specs, pools=(kind,)) as simulation, Outgoing.open_session() as session:
         config = simulation.configuration(**{"min_interval_seconds": 0, "retries": 0, **fleet})
+        if kind == RELAY:
+            # A relay that asks for a key, which is not the pool's business.
+            simulation.relay.key = simulation.account.key
+            config["pools"] = [{"type": kind, "api_key": simulation.relay.key, **config.pop(kind)}]
         config["pools"][0] |= account or {}
         for key in drop:
             del config["pools"][0][key]

@@ -71,7 +71,7 @@ async def test_workers_of_several_pages_and_pages_without_end(tmp_path: Path) ->
         asked = sum(count for name, count in site.host.asked.items() if name.startswith("/hashrate/worker"))
         assert asked == MOST_PAGES
         assert len(page["mining_pool_worker_online"]) == 3
-    async with pool_site(tmp_path, "viabtc", MINERS) as site:
+    async with pool_site(tmp_path, "viabtc", MINERS, timeout_seconds=60) as site:
         await site.simulation.inject("viabtc", "many_workers", {"count": 5000})
         page = await pool_page(site)
         assert len(page["mining_pool_worker_online"]) <= MOST_WORKERS

@@ -101,15 +101,13 @@ def _worker(row: list[Any], odd: Counter[str], name: str) -> Worker:
 def _payouts(found: PoolReading, rows: Any) -> None:
     if not isinstance(rows, list):
         return
-    dated = [
-        (time, float(row[2]))
-        for row in rows[:_MOST_PAYOUTS]
-        if isinstance(row, list)
-        and len(row) > 2
-        and isinstance(row[2], int | float)
-        and not isinstance(row[2], bool)
-        and (time := _time(row[0] if isinstance(row[0], str) else None))
-    ]
+    dated: list[tuple[float, float]] = []
+    for row in rows[:_MOST_PAYOUTS]:
+        if isinstance(row, list) and len(row) > 2:
+            payout = Fields({"time": row[0], "amount": row[2]}, "account.payout_history[]", found.unexpected)
+            time, amount = _time(payout.text("time")), payout.numeral("amount")
+            if time and amount is not None:
+                dated.append((time, amount))
     if dated:
         coin = found.coin("LTC")
         coin.last_payout_time, coin.last_payout = max(dated)

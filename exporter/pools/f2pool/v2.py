@@ -24,7 +24,7 @@ from exporter.pools.answers import ask
 from exporter.pools.figures import hashrates
 from exporter.pools.parts import Parts
 from exporter.pools.reading import PoolReading, Worker
-from exporter.pools.workers import MOST_WORKERS, bounded
+from exporter.pools.workers import bounded
 from exporter.units import DAY
 
 _CURRENCIES = {"LTC": "litecoin", "DOGE": "dogecoin"}
@@ -32,6 +32,7 @@ _GAP_SECONDS = 1.0
 _WORKERS_SECONDS = 60.0
 _MONEY_SECONDS = 600.0
 _MOST_ROWS = 1000
+_MOST_WORKER_ROWS = 20_000
 _WINDOWS = (("now", "hash_rate", 1.0), ("1h", "h1_hash_rate", 1.0), ("24h", "h24_hash_rate", 1.0))
 _PARAMETERS, _PERMISSION = 5001, 5010
 # How far back transactions are asked for.
@@ -146,7 +147,7 @@ class _ParametersError(ProbeError):
 
 
 def _workers(found: PoolReading, data: Fields) -> None:
-    rows = [(one, one.object("hash_rate_info")) for one in data.objects("workers", MOST_WORKERS + 1)]
+    rows = [(one, one.object("hash_rate_info")) for one in data.objects("workers", _MOST_WORKER_ROWS)]
     found.workers, found.workers_cut = bounded(
         (name, partial(_worker, one, info)) for one, info in rows if isinstance(name := info.raw("name"), str)
     )

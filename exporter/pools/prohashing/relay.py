@@ -23,6 +23,7 @@ from exporter.errors import ProbeError, Reason
 from exporter.fields import Fields
 from exporter.http import Client
 from exporter.pools import PoolSource
+from exporter.pools.answers import ask
 from exporter.pools.reading import PoolReading, Profitability
 from exporter.units import DAY
 
@@ -54,11 +55,11 @@ class Relay(PoolSource):
         """One reading; two requests.
 
         Raises:
-            ProbeError: ``no_data`` if the relay has not yet heard of the pool, else as the client.
+            ProbeError: ``no_data`` if the relay has not yet heard of the pool, else as ``ask``.
         """
         odd: Counter[str] = Counter()
         headers = {"Authorization": f"Bearer {self._key.get_secret_value()}"} if self._key else {}
-        data = await client.get_json("/profitability", headers)
+        data = await ask(client, "/profitability", headers=headers)
         if not isinstance(data, dict):
             raise ProbeError(Reason.BAD_SHAPE, "/profitability is not a map of algorithms")
         reading = PoolReading(unexpected=odd)
@@ -67,7 +68,7 @@ class Relay(PoolSource):
             if one is not None:
                 reading.profitability.append(one)
         try:
-            status = Fields(await client.get_json("/status", headers), "status", odd)
+            status = Fields(await ask(client, "/status", headers=headers), "status", odd)
             reading.connected = status.flag("connected")
             reading.updating = status.flag("updating")
             updated = status.object("lastUpdates")

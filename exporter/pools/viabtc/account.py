@@ -75,7 +75,7 @@ class AccountSource(PoolSource):
         _hashrate(found, Fields(data, "hashrate", parts.odd("hashrate", found.unexpected)))
         pages = await parts.optional(client, "workers", _WORKERS_SECONDS, self._worker_pages)
         if pages is not None:
-            _workers(found, pages, parts.odd("workers", found.unexpected))
+            _workers(found, *pages, parts.odd("workers", found.unexpected))
         balance = await parts.optional(
             client, "account", _MONEY_SECONDS, partial(self._data, path="/account", query={})
         )
@@ -117,8 +117,10 @@ class AccountSource(PoolSource):
         now = datetime.fromtimestamp(self._wall_clock(), zone)
         return (now - timedelta(days=1)).strftime("%Y-%m-%d")
 
-    async def _worker_pages(self, client: Client) -> list[Any]:
+    async def _worker_pages(self, client: Client) -> tuple[list[Any], int]:
+        """The workers of all pages, and how many there are on pages that are not asked for."""
         rows: list[Any] = []
+        total: float | None = None
         for page in range(1, MOST_PAGES + 1):
             query = {"coin": "LTC", "page": f"{page}", "limit": f"{PAGE_ROWS}"}
             data = await self._data(client, path="/hashrate/worker", query=query)
@@ -126,9 +128,10 @@ class AccountSource(PoolSource):
             if not isinstance(listed, list):
                 raise ProbeError(Reason.BAD_SHAPE, "/hashrate/worker has no list of workers")
             rows += listed
+            total = Fields(data, "workers", Counter()).numeral("total")
             if data.get("has_next") is not True or not listed or len(rows) > MOST_WORKERS:
                 break
-        return rows
+        return rows, max(0, int(total or 0.0) - len(rows))
 
     async def _payments(self, client: Client, ticker: str) -> Any:
         """The payments of a coin; here the list stands beside ``code``, in the envelope itself."""
@@ -158,11 +161,12 @@ def _hashrate(found: PoolReading, data: Fields) -> None:
     found.workers_offline = data.numeral("unactive_workers")
 
 
-def _workers(found: PoolReading, rows: list[Any], odd: Counter[str]) -> None:
+def _workers(found: PoolReading, rows: list[Any], unasked: int, odd: Counter[str]) -> None:
     listed = list(items(rows, "workers", odd, MOST_WORKERS + PAGE_ROWS))
-    found.workers, found.workers_cut = bounded(
+    found.workers, cut = bounded(
         (name, partial(_worker, one)) for one in listed if isinstance(name := one.raw("worker_name"), str)
     )
+    found.workers_cut = cut + unasked
 
 
 def _worker(data: Fields, name: str) -> Worker:

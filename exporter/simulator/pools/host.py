@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -96,16 +97,25 @@ class PoolHost(Host):
         return name
 
     def _told(self, response: web.Response) -> web.Response:
-        body = response.body if isinstance(response.body, bytes) else b""
-        if "key_echoed" in self.faults:
-            return json_response({"error": f"invalid key {self.account.key}"}, status=response.status)
-        if "truncated" in self.faults:
-            return web.Response(status=response.status, body=body[: len(body) // 2])
-        if "numbers_as_text" in self.faults:
-            return json_response(as_text(json.loads(body)), status=response.status)
-        if "nulls" in self.faults:
-            return json_response(as_nulls(json.loads(body)), status=response.status)
-        return response
+        return spoilt(response, self.faults, self.account.key)
+
+
+def spoilt(response: web.Response, faults: Mapping[str, object], key: str) -> web.Response:
+    """The answer as those faults leave it that any pool can have."""
+    body = response.body if isinstance(response.body, bytes) else b""
+    if "key_echoed" in faults:
+        return json_response({"error": f"invalid key {key}"}, status=response.status)
+    if "truncated" in faults:
+        return web.Response(status=response.status, body=body[: len(body) // 2])
+    if "numbers_as_text" in faults:
+        return json_response(as_text(json.loads(body)), status=response.status)
+    if "nulls" in faults:
+        return json_response(as_nulls(json.loads(body)), status=response.status)
+    return response
+
+
+# What an answer is, and no figure of it.
+_ENVELOPE = ("code", "status")
 
 
 def json_response(data: Any, status: int = 200) -> web.Response:
@@ -118,7 +128,7 @@ def json_response(data: Any, status: int = 200) -> web.Response:
 def as_text(data: Any) -> Any:
     """The same answer with text with a leading zero for every number."""
     if isinstance(data, dict):
-        return {key: as_text(value) for key, value in data.items()}
+        return {key: value if key in _ENVELOPE else as_text(value) for key, value in data.items()}
     if isinstance(data, list):
         return [as_text(item) for item in data]
     return f"0{data}" if _is_number(data) and data >= 0 else data
@@ -129,14 +139,10 @@ def _is_number(data: Any) -> bool:
 
 
 def as_nulls(data: Any) -> Any:
-    """The same answer with ``null`` for every number of an object."""
+    """The same answer with ``null`` for every number, those as text included."""
     if isinstance(data, dict):
-        return {
-            key: None
-            if isinstance(value, int | float)
-            and not isinstance(value, bool)
-            and key not in ("code", "status")
-            else as_nulls(value)
-            for key, value in data.items()
-        }
-    return [as_nulls(item) for item in data] if isinstance(data, list) else data
+        return {key: value if key in _ENVELOPE else as_nulls(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [as_nulls(item) for item in data]
+    numeral = isinstance(data, str) and re.fullmatch(r"[0-9.]+(e[+-]?[0-9]+)?", data)
+    return None if _is_number(data) or numeral else data

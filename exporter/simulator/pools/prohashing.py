@@ -27,7 +27,7 @@ from aiohttp import WSMsgType, web
 from exporter.simulator.faults import POOL_FAULTS, parameters
 from exporter.simulator.hosts import Host
 from exporter.simulator.pools.account import SimAccount, SimWorker
-from exporter.simulator.pools.host import json_response
+from exporter.simulator.pools.host import json_response, spoilt
 
 _UPDATE_SECONDS = 30.0
 _FRESH_SECONDS = 600.0
@@ -164,14 +164,18 @@ class ProhashingHost(Host):
         now = self.advance()
         if request.path == "/ws":
             return await self._session(request)
-        if self.relay.key and request.headers.get("Authorization") != f"Bearer {self.relay.key}":
+        if self.relay.key and (
+            "wrong_key" in self.faults or request.headers.get("Authorization") != f"Bearer {self.relay.key}"
+        ):
             return web.Response(status=401)
+        if "throttled" in self.faults:
+            return web.Response(status=429)
         if request.path == "/":
             return web.Response()
         if request.path == "/status":
-            return json_response(self.relay.status(now))
+            return spoilt(json_response(self.relay.status(now)), self.faults, self.account.key)
         if request.path == "/profitability":
-            return json_response(self.relay.profitability())
+            return spoilt(json_response(self.relay.profitability()), self.faults, self.account.key)
         return web.Response(status=404, text="<h1>Not Found</h1>", content_type="text/html")
 
     async def _session(self, request: web.BaseRequest) -> web.StreamResponse:
