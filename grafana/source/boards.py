@@ -26,6 +26,7 @@ from vocabulary import (
     coloured,
     filters,
     graded,
+    hidden,
     label,
     linked,
     list_of,
@@ -43,14 +44,16 @@ BOARD_RATIO = (
     " / on (job, instance, board) (vnish_board_hashrate_nominal_hashes_per_second{F} > 0))"
     f" and on (job, instance) {HASHING}"
 )
+# Those of all miners are 350 a miner: of the miners with the weakest boards only.
+OF_WEAK = 'vnish_chip_hashrate_hashes_per_second{F, instance=~"$weak"}'
 CHIP_RATIO = (
-    "(vnish_chip_hashrate_hashes_per_second{F} / on (job, instance, board) group_left ()"
-    " avg by (job, instance, board) (vnish_chip_hashrate_hashes_per_second{F} > 0))"
+    f"({OF_WEAK} / on (job, instance, board) group_left () avg by (job, instance, board) ({OF_WEAK} > 0))"
     f" and on (job, instance) {HASHING}"
 )
-BAD_CHIPS = 'sum by (job, instance, board) (vnish_board_chips{F, grade=~"orange|red"})'
-# All chips are red while a miner starts.
-WORSE = f"({BAD_CHIPS} - min_over_time({BAD_CHIPS}[7d:1h]) > 0) and on (job, instance) {HASHING}"
+# Not while a miner starts, when all chips are red.
+BAD_CHIPS = "instance_board:vnish_board_chips_bad:sum{F}"
+WORSE = f"({BAD_CHIPS} - min_over_time({BAD_CHIPS}[7d:1h]) > 0)"
+WEAK = f"bottomk(20, {BOARD_RATIO}) or topk(20, {BAD_CHIPS} > 0)"
 OF = 'job=~"$job", instance=~"$pictured", board=~"$board"'
 
 
@@ -72,7 +75,7 @@ def dashboard() -> Any:
         "Mining: boards and chips",
         "Which boards and chips are weakest, which get worse, and one miner's chips as a picture.",
         [*_weakest(), *_picture()],
-        [*filters(), pictured, board],
+        [*filters(), pictured, board, hidden("weak", "Weak", WEAK)],
         annotations=annotations(all_shown=False),
     )
 
@@ -132,7 +135,8 @@ def _weakest() -> list[Any]:
         ),
         list_of(
             "Which chips are weakest?",
-            "The twenty chips that hash least against the mean of their board, of miners that hash: 0 % is dead.",
+            "The twenty chips that hash least against the mean of their board, of the miners with the twenty weakest"
+            " boards and the twenty with most bad chips: 0 % is dead.",
             (0, 11, 14, 10),
             {
                 "instance": _miner(),
@@ -161,7 +165,7 @@ def _weakest() -> list[Any]:
 
 
 def _picture() -> list[Any]:
-    heat = [*graded("continuous-BlYlRd", 30, 100), *shown_as(CELSIUS, 0)]
+    heat = [*graded("continuous-reds", 30, 100), *shown_as(CELSIUS, 0)]
     share = [
         *shown_as(SHARE, 0),
         Property(
@@ -184,7 +188,7 @@ def _picture() -> list[Any]:
         row("$pictured: its chips, in tens from left to right", 21),
         chips(
             "Hot: board $board",
-            "Each chip's temperature, in its place on the board: chip 23 is in row 020, column 3. The colours go from 30 to 100 °C.",
+            "Each chip's temperature, in its place on the board: chip 23 is in row 020, column 3. The colour gets stronger from 30 to 100 °C.",
             (0, 22, 8, 16),
             f"vnish_chip_temperature_celsius{{{OF}}}",
             heat,

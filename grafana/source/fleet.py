@@ -22,6 +22,7 @@ from vocabulary import (
     WATTS,
     Column,
     Figure,
+    Property,
     annotations,
     bars,
     board_of,
@@ -81,6 +82,11 @@ def dashboard() -> Any:
     )
 
 
+def severity(expression: str) -> Column:
+    """The column that comes first, in one line as long as its title is."""
+    return Column(expression, [*mapped(SEVERITIES), Property("custom.wrapHeaderText", False)], width=82)
+
+
 def _now() -> list[Any]:
     return [
         list_of(
@@ -89,7 +95,7 @@ def _now() -> list[Any]:
             " equally severe the one that loses most. Its name leads to all about it.",
             (0, 0, 12, 23),
             {
-                "Severity": Column(f"floor({WORST})", mapped(SEVERITIES), width=82),
+                "Severity": severity(f"floor({WORST})"),
                 "instance": miner(width=94),
                 "What": Column(WORST, also=("problem",), hidden=True),
                 "problem": words("What is wrong"),
@@ -181,12 +187,12 @@ def _now() -> list[Any]:
         ),
         graph(
             "What does it draw, and how well does it use it?",
-            "Power of each site, measured or modelled by the firmware; on the right the energy for a thousand"
-            " million hashes.",
+            "Power of all, measured or modelled by the firmware; on the right the energy for a thousand million"
+            " hashes.",
             (12, 17, 12, 6),
             WATTS,
             *lines(
-                ("power {{site}}", f"sum by (site) ({POWER})"),
+                ("power", f"sum({POWER})"),
                 (
                     "J/GH {{algorithm}}",
                     f"sum by (algorithm) (({POWER} and on (job, instance) vnish_hashrate_hashes_per_second{{F}} > 0){PER_ALGORITHM})"
@@ -209,7 +215,7 @@ def _all() -> list[Any]:
             " loses most.",
             (0, 23, 24, 17),
             {
-                "Severity": Column(SEVERITY, mapped(SEVERITIES), width=82),
+                "Severity": severity(SEVERITY),
                 "instance": miner(width=150),
                 "What": Column(WORST, also=("problem",), hidden=True),
                 "problem": label("What is wrong", 190),

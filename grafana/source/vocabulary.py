@@ -29,7 +29,7 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 OK, WARN, BAD, OFF, PLAIN = "semi-dark-blue", "orange", "semi-dark-red", "#808080", "text"
 HASHRATE, WATTS, CELSIUS, SHARE, USD, RPM = "Hs", "watt", "celsius", "percentunit", "currencyUSD", "rotrpm"
 COUNT, AGE, SECONDS, BYTES, VOLTS, HERTZ, COINS = (
-    "short",
+    "locale",
     "dtdurations",
     "s",
     "bytes",
@@ -459,9 +459,16 @@ def room_map(
         .cell_height(common_models.TableCellHeight.SM)
         .with_target(instant(expression, as_table=True))
         .with_transformation(transformation("sortBy", {"sort": [{"field": "rack"}]}))
+        .with_transformation(transformation("sortBy", {"sort": [{"field": "site"}]}))
         .with_transformation(
             transformation(
                 "groupingToMatrix", {"columnField": "rack", "rowField": "site", "valueField": "Value"}
+            )
+        )
+        # Rack 10 after rack 9; those with names come last.
+        .with_transformation(
+            transformation(
+                "organize", {"indexByName": {"site\\rack": 0, **{str(rack): rack for rack in range(1, 100)}}}
             )
         )
         # Ten racks fit in half a screen.
@@ -631,6 +638,15 @@ def choice(name: str, title: str, ask: str, *, single: bool = False, only_these:
         # Not everybody has sites and racks: all are also those without such a label.
         made = made.all_value(".*" if name in ("site", "rack") else ".+")
     return made.current(models.VariableOption(selected=True, text="All", value="$__all"))
+
+
+def hidden(name: str, title: str, expression: str) -> Any:
+    """The instances that *expression* finds, for queries that would else ask for too much; nobody chooses."""
+    return (
+        choice(name, title, f"query_result({filtered(expression)})", only_these=True)
+        .regex('/instance="([^"]+)"/')
+        .hide(models.VariableHide.HIDE_VARIABLE)
+    )
 
 
 def filters(*, single: bool = False) -> list[Any]:

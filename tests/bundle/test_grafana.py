@@ -27,14 +27,14 @@ from tests.conftest import ROOT
 FLEET, MINER = FOLDER / "dashboards/minefleet-fleet.json", FOLDER / "dashboards/minefleet-miner.json"
 # Unit ids Grafana knows, of those in use; an unknown one would be printed as it is.
 UNITS = {
-    *("Hs", "watt", "celsius", "percentunit", "currencyUSD", "rotrpm", "short", "dtdurations", "si:J/GH"),
+    *("Hs", "watt", "celsius", "percentunit", "currencyUSD", "rotrpm", "locale", "dtdurations", "si:J/GH"),
     *("s", "bytes", "volt", "hertz", "none", "reqps"),
 }
 FITTING = {"celsius": {"celsius"}, "hashes_per_second": {"Hs"}, "watts": {"watt"}}
 COMMON = ["datasource", "job", "site", "rack", "miner"]
 VARIABLES = {
     "minefleet-alerts": ["datasource", "severity"],
-    "minefleet-boards": [*COMMON, "pictured", "board"],
+    "minefleet-boards": [*COMMON, "pictured", "board", "weak"],
     "minefleet-exporter": ["datasource", "exporter_job", "exporter"],
     "minefleet-loss": [*COMMON, "cause"],
     "minefleet-pool": [*COMMON, "account"],
@@ -161,7 +161,7 @@ def test_filters_show_all_and_each_is_within_the_one_before(path: Path) -> None:
         if not single:
             assert variable["includeAll"]
             # Job and instance of an exporter are labels that everything has: all are those that were found.
-            some = {"exporter_job": None, "exporter": None, "site": ".*", "rack": ".*"}
+            some = {"exporter_job": None, "exporter": None, "weak": None, "site": ".*", "rack": ".*"}
             assert variable.get("allValue") == some.get(variable["name"], ".+")
     asked = [
         variable["query"]["query"] for variable in variables(path).values() if variable["type"] == "query"
@@ -508,6 +508,30 @@ def test_a_cell_without_a_value_is_not_painted(panel: dict[str, Any]) -> None:
         given = {prop["id"]: prop["value"] for prop in override["properties"]}
         if given.get("custom.cellOptions", {}).get("type") == "color-background" and "color" not in given:
             assert given["thresholds"]["steps"][0] == {"color": "transparent", "value": None}
+
+
+@pytest.mark.parametrize("asked", list(queries()), ids=lambda asked: f"{asked.dashboard}-{asked.panel}")
+def test_no_panel_asks_for_the_chips_of_all_miners(asked: Asked) -> None:
+    # Of a thousand miners they are 340,000 series, and one query of them took a minute.
+    for chips in re.findall(r"\bvnish_chip_(?!temperature_m)\w+\{[^}]*\}", asked.expression):
+        assert re.search(r'instance=~"\$(pictured|weak)"', chips)
+
+
+def test_racks_and_sites_are_in_order() -> None:
+    [room] = [panel for panel in panels(FLEET) if panel["title"] == "Where in the room?"]
+    steps = room["transformations"]
+    assert [step["options"]["sort"][0]["field"] for step in steps if step["id"] == "sortBy"] == [
+        "rack",
+        "site",
+    ]
+    [order] = [step["options"]["indexByName"] for step in steps if step["id"] == "organize"]
+    assert order["site\\rack"] < order["2"] < order["10"]
+
+
+def test_a_count_is_shown_whole() -> None:
+    # 999 of 1000 and 1000 are both 1 K.
+    for path in FILES:
+        assert '"short"' not in path.read_text("utf-8")
 
 
 def test_severity_then_money_decide_who_is_first() -> None:

@@ -129,8 +129,10 @@ class Store:
         return await self.ask(Asked("", "", "", expression, True, ""), {})
 
     async def values(self, variable: Mapping[str, Any]) -> set[str]:
-        """What there is to choose in a variable of label values."""
+        """What there is to choose in a variable."""
         ask = sent(variable["query"]["query"], {})
+        if found := re.fullmatch(r"query_result\((.+)\)", ask):
+            return {row["metric"]["instance"] for row in await self.query(found[1])}
         found = re.fullmatch(r"label_values\((.+), (\w+)\)", ask)
         assert found, ask
         parameters = {"match[]": found[1]}
