@@ -165,7 +165,7 @@ def _weakest() -> list[Any]:
 
 
 def _picture() -> list[Any]:
-    heat = [*graded("continuous-reds", 30, 100), *shown_as(CELSIUS, 0)]
+    heat = [*graded("continuous-purples", 30, 100), *shown_as(CELSIUS, 0)]
     share = [
         *shown_as(SHARE, 0),
         Property(

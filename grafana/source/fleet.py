@@ -101,7 +101,7 @@ def _now() -> list[Any]:
                 "problem": words("What is wrong"),
                 "Losing": Column(
                     LOST,
-                    [*shown_as(USD, 2), *coloured((None, PLAIN), (0.01, WARN))],
+                    [*shown_as(USD, 2), *coloured((None, PLAIN), (1, WARN))],
                     title="Lost a day",
                     width=72,
                 ),
@@ -151,7 +151,7 @@ def _now() -> list[Any]:
                 decimals=2,
                 colours=((None, BAD), (0, PLAIN)),
             ),
-            Figure("losing a day", f"sum({LOST})", USD, decimals=2, colours=((None, PLAIN), (0.01, WARN))),
+            Figure("losing a day", f"sum({LOST})", USD, decimals=2, colours=((None, PLAIN), (1, WARN))),
             Figure(
                 "alerts",
                 "count(instance:minefleet_alert_active:bool{F}) or vector(0)",
@@ -221,7 +221,7 @@ def _all() -> list[Any]:
                 "problem": label("What is wrong", 190),
                 "Losing": Column(
                     LOST,
-                    [*shown_as(USD, 2), *coloured((None, PLAIN), (0.01, WARN))],
+                    [*shown_as(USD, 2), *coloured((None, PLAIN), (1, WARN))],
                     title="Lost a day",
                     width=105,
                 ),

@@ -123,7 +123,7 @@ def _now() -> list[Any]:
             (8, 4, 16, 3),
             Figure("earning a day", REVENUE, USD, decimals=2),
             Figure("electricity a day", ELECTRICITY, USD, decimals=2),
-            Figure("losing a day", LOST, USD, decimals=2, colours=((None, PLAIN), (0.01, WARN))),
+            Figure("losing a day", LOST, USD, decimals=2, colours=((None, PLAIN), (1, WARN))),
             Figure("up for", "vnish_uptime_seconds{F}", AGE, decimals=0),
             none="not known",
         ),
