@@ -110,6 +110,7 @@ def inhibited(source: str, target: str) -> bool:
     [
         ("MinefleetExporterDown", "MinefleetMinerOffline", True),
         ("MinefleetExporterDown", "MinefleetPoolDown", True),
+        ("MinefleetExporterDown", "MinefleetMarketDown", True),
         ("MinefleetExporterDown", "MinefleetScrapeFailing", True),
         ("MinefleetMinerOffline", "MinefleetMinerHashrateDrop", True),
         ("MinefleetMinerNotMining", "MinefleetMinerBoardDown", True),
