@@ -92,13 +92,10 @@ async def pool_site(
     """
     async with Simulation(specs, pools=(kind,)) as simulation, Outgoing.open_session() as session:
         config = simulation.configuration(**{"min_interval_seconds": 0, "retries": 0, **fleet})
-        if kind == RELAY:
-            # A relay that asks for a key, which is not the pool's business.
-            simulation.relay.key = simulation.account.key
-            config["pools"] = [{"type": kind, "api_key": simulation.relay.key, **config.pop(kind)}]
-        config["pools"][0] |= account or {}
+        section = _section(simulation, config, kind)
+        section |= account or {}
         for key in drop:
-            del config["pools"][0][key]
+            del section[key]
         path = tmp_path / "config.yaml"
         path.write_text(yaml.safe_dump(config))
         with structlog.testing.capture_logs() as logged:
@@ -109,6 +106,15 @@ async def pool_site(
                 yield PoolSite(kind, simulation, runtime, client, logged)
 
 
+def _section(simulation: Simulation, config: dict[str, Any], kind: str) -> dict[str, Any]:
+    """The account's section; that of a relay is made one of ``pools``, with the key the relay asks for."""
+    if kind == RELAY:
+        simulation.relay.key = simulation.account.key
+        config["pools"] = [{"type": kind, "api_key": simulation.relay.key, **config.pop(kind)}]
+    section: dict[str, Any] = config["pools"][0]
+    return section
+
+
 @contextlib.asynccontextmanager
 async def clocked_pool(
     tmp_path: Path,
@@ -117,8 +123,8 @@ async def clocked_pool(
     clock: FakeClock,
     *,
     account: dict[str, Any] | None = None,
-) -> AsyncIterator[tuple[PoolHost, Target]]:
-    """One account at a simulated pool of *kind*, both on a clock that moves only when told."""
+) -> AsyncIterator[tuple[Any, Target]]:
+    """One account at a simulated pool of *kind*, and its host, both on a clock that moves only when told."""
 
     async def sleep(seconds: float) -> None:
         clock.advance(seconds)
@@ -131,14 +137,12 @@ async def clocked_pool(
         Outgoing.open_session() as session,
     ):
         config = simulation.configuration()
-        config["pools"][0] |= account or {}
+        _section(simulation, config, kind).update(account or {})
         path = tmp_path / "config.yaml"
         path.write_text(yaml.safe_dump(config))
         outgoing = Outgoing(session, clock=clock, sleep=sleep)
         fleet = Fleet(load(path, {}), outgoing, {}, clock=clock, wall_clock=wall)
-        host = simulation.pools[kind]
-        assert isinstance(host, PoolHost)
-        yield host, fleet.pools[kind]
+        yield simulation.pools[kind], fleet.pools[kind]
 
 
 def figures(page: Page) -> dict[str, dict[tuple[str, ...], float]]:

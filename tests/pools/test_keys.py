@@ -18,7 +18,9 @@ PAGES = (
 FAULTS = ("wrong_key", "unknown_account", "key_echoed", "html", "http_500", "truncated", "dead", "throttled")
 
 
-@pytest.mark.parametrize("kind", ["litecoinpool", "viabtc", "f2pool", "powerpool", "mining_dutch"])
+@pytest.mark.parametrize(
+    "kind", ["litecoinpool", "viabtc", "f2pool", "powerpool", "mining_dutch", "prohashing"]
+)
 async def test_a_key_is_nowhere(tmp_path: Path, everything_logged: list[str], kind: str) -> None:
     shown: list[str] = []
     async with pool_site(tmp_path, kind, MINERS[:1], timeout_seconds=2.0) as site:
@@ -40,6 +42,6 @@ async def test_a_key_is_nowhere(tmp_path: Path, everything_logged: list[str], ki
             except ProbeError as error:
                 shown += [*traceback.format_exception(error), repr(error), str(client.steps)]
         shown += map(str, site.logged)
-        assert site.host.requests
+        assert site.simulation.pools[kind].requests
     assert key not in "".join(shown)
     assert key not in "".join(everything_logged)
