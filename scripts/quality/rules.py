@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from exporter.units import duration_seconds
 from scripts.quality.store import Grid, Labels, Series, Store
 
+# How an alert's rule asks whether it fires already; it may look back so far.
+_OWN_ALERT = re.compile(r"last_over_time\(ALERTS(\{[^}]*\})\[(\w+)\]\)")
 # Rounds after which a rule that reads its own results must have settled.
 _MOST_ROUNDS = 40
 
@@ -78,6 +80,12 @@ class Rule:
     hold: float = 0.0
     keep: float = 0.0
     reads: tuple[Selector, ...] = field(default=(), compare=False)
+
+    @property
+    def own_seconds(self) -> float | None:
+        """How far an alert's rule looks back for its own firing; ``None`` if it does not look."""
+        found = _OWN_ALERT.search(self.expr)
+        return duration_seconds(found[2]) if found else None
 
     def makes(self, selector: Selector) -> bool:
         """Whether a selector may take what this rule records, by the labels the rule sets itself."""
@@ -170,6 +178,8 @@ class Replay:
         self._recorded: dict[str, list[Series]] = {}
         # Of each alert and set of labels, whether its expression held, at every time.
         self._held: list[dict[tuple[tuple[str, str], ...], NDArray[np.bool_]]] = [{} for _ in rules]
+        # The same of those that ask whether they fire already, if they always did.
+        self._still: list[dict[tuple[tuple[str, str], ...], NDArray[np.bool_]]] = [{} for _ in rules]
 
     def run(self, part_count: int, tell: Callable[[str], None] = lambda _text: None) -> list[Firing]:
         """Evaluate everything, *part_count* times at once; which alerts fired when."""
@@ -182,12 +192,11 @@ class Replay:
                 else:
                     self._alert(number, rule, first, part)
             tell(f"rules replayed to {100 * (first + part.size) // self._grid.size} %")
-        return [
-            firing
-            for number, rule in enumerate(self._rules)
-            for labels, held in self._held[number].items()
-            for firing in self._firings(rule, dict(labels), held)
-        ]
+        firings: list[Firing] = []
+        for rule, held, still in zip(self._rules, self._held, self._still, strict=True):
+            for labels, times in held.items():
+                firings += self._firings(rule, dict(labels), self._open(rule, times, still.get(labels)))
+        return firings
 
     def _record(self, rule: Rule, part: Grid) -> None:
         if any(rule.makes(one) for one in rule.reads):
@@ -235,13 +244,51 @@ class Replay:
         raise RuleError(f"{rule.name} reads itself and did not settle in {_MOST_ROUNDS} rounds")
 
     def _alert(self, number: int, rule: Rule, first: int, part: Grid) -> None:
-        for one in self._store.query(rule.expr, part):
+        if rule.own_seconds is None:
+            self._note(self._held[number], rule, rule.expr, first, part)
+            return
+        self._note(self._held[number], rule, rule.expr.replace("ALERTS{", "ALERTS:never{"), first, part)
+        always = {"__name__": "ALERTS:always", "alertname": rule.name, "alertstate": "firing"}
+        ones = np.ones(part.size)
+        self._store.write((Series({**dict(labels), **always}, ones) for labels in self._held[number]), part)
+        self._store.flush()
+        self._note(self._still[number], rule, rule.expr.replace("ALERTS{", "ALERTS:always{"), first, part)
+
+    def _note(
+        self,
+        held: dict[tuple[tuple[str, str], ...], NDArray[np.bool_]],
+        rule: Rule,
+        expr: str,
+        first: int,
+        part: Grid,
+    ) -> None:
+        """When an expression held in a part, by labels."""
+        for one in self._store.query(expr, part):
             labels = {**one.labels, **rule.labels}
             labels.pop("__name__", None)
             # A label may be a template; which alert it is does not hang on that.
             key = tuple(sorted(labels.items()))
-            held = self._held[number].setdefault(key, np.zeros(self._grid.size, dtype=np.bool_))
-            held[first : first + part.size] |= ~np.isnan(one.values)
+            times = held.setdefault(key, np.zeros(self._grid.size, dtype=np.bool_))
+            times[first : first + part.size] |= ~np.isnan(one.values)
+
+    def _open(
+        self, rule: Rule, held: NDArray[np.bool_], still: NDArray[np.bool_] | None
+    ) -> NDArray[np.bool_]:
+        """When the expression held: by itself, and while it is *still* so after the alert has fired."""
+        if rule.own_seconds is None or still is None:
+            return held
+        hold, keep, back = (self._steps(one) for one in (rule.hold, rule.keep, rule.own_seconds))
+        opened = held.copy()
+        run, last, fired = 0, -1, -1
+        for time in range(len(held)):
+            if held[time] or (still[time] and 0 <= fired >= time - back):
+                opened[time] = True
+                run, last = run + 1, time
+            else:
+                run = 0
+            if run > hold or (fired == time - 1 and last >= time - keep):
+                fired = time
+        return opened
 
     def _firings(self, rule: Rule, labels: Labels, held: NDArray[np.bool_]) -> list[Firing]:
         """When Prometheus would have called the alert firing, of when its expression held.

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from exporter.units import duration_seconds
 from tests.bundle.test_prometheus import ALERTS
 from tests.conftest import ROOT
 
@@ -137,6 +140,50 @@ def inhibited(source: str, target: str) -> bool:
 def test_inhibitions(source: str, target: str, expected: bool) -> None:
     assert {source, target} <= ALERTS
     assert inhibited(source, target) is expected
+
+
+# What these inhibit needs a time of undisturbed hashing, or an exporter, to begin with.
+ENDS_FIRST = re.compile(
+    r"Minefleet(ExporterDown|SiteDown|Miner(Offline|NotMining|RebootLoop|Zombie|Throttled)|Pool(Down|KeyRefused))"
+)
+
+
+def test_what_an_alert_inhibits_is_over_before_it() -> None:
+    """Else the end of a trouble is told together with a new one that is none."""
+    rules = [
+        rule
+        for path in sorted((ROOT / "prometheus/rules").glob("*.yml"))
+        for group in yaml.safe_load(path.read_text())["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+    ]
+
+    def taken(matchers: Sequence[str]) -> list[dict[str, Any]]:
+        wanted = {
+            label: value.strip('"')
+            for label, _, value in (re.split("(=~|=)", one, maxsplit=1) for one in matchers)
+        }
+        return [
+            rule
+            for rule in rules
+            if all(
+                re.fullmatch(value, {"alertname": rule["alert"], **rule["labels"]}.get(label, ""))
+                for label, value in wanted.items()
+            )
+        ]
+
+    for inhibition in yaml.safe_load(CONFIG.read_text())["inhibit_rules"]:
+        if not any(one.startswith("alertname") for one in inhibition["source_matchers"]):
+            continue
+        targets = taken(inhibition["target_matchers"])
+        assert targets
+        for source in taken(inhibition["source_matchers"]):
+            for target in targets:
+                # Dying chips are told of long before their board dies.
+                foretold = "Chips" in target["alert"] and "Chips" not in source["alert"]
+                if not foretold and not ENDS_FIRST.fullmatch(source["alert"]):
+                    kept = [duration_seconds(one.get("keep_firing_for", "0")) for one in (source, target)]
+                    assert kept[0] > kept[1], f"{source['alert']} ends before {target['alert']}"
 
 
 def test_no_alert_silences_itself() -> None:

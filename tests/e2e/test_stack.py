@@ -4,48 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import email
-import email.policy
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
-from aiosmtpd.controller import Controller
 
 from exporter.simulator.simulation import Simulation, mixed_fleet
-from exporter.simulator.stack import Stack, free_port
+from exporter.simulator.stack import Stack
 from tests.conftest import ROOT
+from tests.e2e.inboxes import Mailbox, Slack
 from tests.e2e.programs import all_each_second, serving
 
 pytestmark = pytest.mark.e2e
 
 # How long a condition may take to come true before the test gives up; nothing is measured with it.
 PATIENCE_SECONDS = 120
-
-
-class Mailbox:
-    """Keeps the mails Alertmanager sends."""
-
-    def __init__(self) -> None:
-        self.messages: list[email.message.EmailMessage] = []
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
-        self.messages.append(email.message_from_bytes(envelope.content, policy=email.policy.default))  # type: ignore[arg-type]
-        return "250 OK"
-
-
-class Slack:
-    """Keeps the messages Alertmanager posts, one attachment each."""
-
-    def __init__(self) -> None:
-        self.attachments: list[dict[str, Any]] = []
-
-    async def receive(self, request: web.Request) -> web.Response:
-        self.attachments += (await request.json())["attachments"]
-        return web.Response(text="ok")
 
 
 class World:
@@ -79,20 +54,10 @@ async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    slack, mailbox = Slack(), Mailbox()
     async with contextlib.AsyncExitStack() as opened:
+        slack = await opened.enter_async_context(Slack.open())
+        mailbox = await opened.enter_async_context(Mailbox.open())
         simulation = await opened.enter_async_context(Simulation(mixed_fleet(6)))
-        app = web.Application()
-        app.router.add_post("/slack", slack.receive)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        opened.push_async_callback(runner.cleanup)
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        smtp = Controller(mailbox, hostname="127.0.0.1", port=free_port())
-        smtp.start()
-        opened.callback(smtp.stop)
-
         config = simulation.configuration(
             poll_interval_seconds=1, timeout_seconds=0.8, min_interval_seconds=0.1
         )
@@ -108,8 +73,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             ROOT,
             tmp_path,
             exporter=exporter,
-            slack_url=f"http://127.0.0.1:{runner.addresses[0][1]}/slack",
-            smtp=f"127.0.0.1:{smtp.port}",
+            slack_url=slack.url,
+            smtp=mailbox.address,
             edit_prometheus=all_each_second,
             edit_alertmanager=sooner,
         )
