@@ -10,7 +10,6 @@ No library of the field admits only one trial, and some count a cancelled reques
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -22,25 +21,26 @@ class State(StrEnum):
     HALF_OPEN = "half_open"
 
 
-@dataclass(frozen=True, slots=True)
 class Permit:
     """Leave to ask once; give it back through ``success``, ``failure`` or ``cancel``."""
 
-    epoch: int
+    __slots__ = ()
 
 
 class Breaker:
     """The breaker of one target. Not thread-safe: one event loop owns it."""
 
+    _opened_at: float | None
+    _failures: int
+    _trial: bool
+    # Another with each change of state, so that an answer from before a change cannot undo it.
+    _permit: Permit
+
     def __init__(self, failure_threshold: int, open_seconds: float, clock: Callable[[], float]) -> None:
         self.failure_threshold = failure_threshold
         self.open_seconds = open_seconds
         self._clock = clock
-        self._failures = 0
-        self._opened_at: float | None = None
-        self._trial = False
-        # Counts the changes of state, so that an answer from before a change cannot undo it.
-        self._epoch = 0
+        self._turn(None)
 
     @property
     def state(self) -> State:
@@ -58,15 +58,15 @@ class Breaker:
 
     def admit(self) -> Permit | None:
         """A permit to ask, or ``None`` while the circuit is open or its one trial is under way."""
-        state = self.state
-        if state is State.OPEN or (state is State.HALF_OPEN and self._trial):
-            return None
-        self._trial = state is State.HALF_OPEN
-        return Permit(self._epoch)
+        if self._opened_at is not None:
+            if self._trial or self.state is State.OPEN:
+                return None
+            self._trial = True
+        return self._permit
 
     def success(self, permit: Permit) -> None:
         """The target answered: the circuit closes."""
-        if permit.epoch != self._epoch:
+        if permit is not self._permit:
             return
         self._failures = 0
         if self._opened_at is not None:
@@ -74,7 +74,7 @@ class Breaker:
 
     def failure(self, permit: Permit) -> None:
         """The target failed: a trial opens the circuit again, else the count decides."""
-        if permit.epoch != self._epoch:
+        if permit is not self._permit:
             return
         self._failures += 1
         if self._opened_at is not None or self._failures >= self.failure_threshold:
@@ -82,11 +82,11 @@ class Breaker:
 
     def cancel(self, permit: Permit) -> None:
         """The request ended without a verdict on the target: as if it had not been made."""
-        if permit.epoch == self._epoch:
+        if permit is self._permit:
             self._trial = False
 
     def _turn(self, opened_at: float | None) -> None:
         self._opened_at = opened_at
         self._failures = 0
         self._trial = False
-        self._epoch += 1
+        self._permit = Permit()

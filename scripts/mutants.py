@@ -22,6 +22,7 @@ ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "mutants"
 WANTED = 0.9
 MUTMUT = (sys.executable, "-m", "mutmut")
+COLLECTED = (sys.executable, str(ROOT / "scripts/mutmut_collected.py"))
 # A mutant that makes a test crash is noticed like one that makes it fail. One that was ended by the clock is
 # counted apart: it may have waited for ever, or for a busy machine.
 KILLED = ("killed", "segfault", "suspicious", "caught by type check")
@@ -66,12 +67,13 @@ def main() -> int:
         if arguments.paths and not any(source.startswith(tuple(arguments.paths)) for source in sources):
             continue
         run(room, sources, tests, bool(arguments.paths), arguments.survivors)
+        found = verdicts(room)
         for source in sources:
-            states = Counter(verdicts(room, source).values())
+            states = Counter(state for name, state in found.items() if of(name) == source)
             if states:
                 rows.append(row(source, states))
                 poor |= states["killed"] < WANTED * states.total()
-        print("\n".join(alive(room, sources)))
+        print("\n".join(f"{name}: {state}" for name, state in found.items() if state != "killed"))
     print(
         "\n| file | mutants | killed | survived | no tests | timeouts | date |\n|---|---|---|---|---|---|---|"
     )
@@ -84,7 +86,7 @@ def run(room: str, sources: list[str], tests: list[str], named: bool, survivors:
     folder = FOLDER / room
     if named and not survivors:
         shutil.rmtree(folder, ignore_errors=True)
-    again = [name for name in alive(room, sources) if survivors]
+    again = [name for name, state in verdicts(room).items() if state != "killed"] if survivors else []
     for copied in ("exporter", "tests"):
         shutil.rmtree(folder / copied, ignore_errors=True)
         shutil.copytree(ROOT / copied, folder / copied, ignore=shutil.ignore_patterns("__pycache__"))
@@ -94,10 +96,10 @@ def run(room: str, sources: list[str], tests: list[str], named: bool, survivors:
         "mutmut": settings["mutmut"] | {"only_mutate": sources, "pytest_add_cli_args_test_selection": tests},
     }
     (folder / "pyproject.toml").write_text(toml(settings))
-    names = [name.partition(":")[0] for name in again]
-    if not survivors or names:
+    if not survivors or again:
         environ = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-        subprocess.run([*MUTMUT, "run", "--max-children", "1", *names], check=True, cwd=folder, env=environ)
+        command = [*COLLECTED, "run", "--max-children", "1", *again]
+        subprocess.run(command, check=True, cwd=folder, env=environ)
 
 
 def toml(settings: dict[str, dict[str, object]]) -> str:
@@ -110,30 +112,21 @@ def toml(settings: dict[str, dict[str, object]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def verdicts(room: str, source: str) -> dict[str, str]:
-    """The state of each mutant of *source*."""
-    found: dict[str, str] = {}
+def verdicts(room: str) -> dict[str, str]:
+    """The state of each mutant of a room."""
     if not (FOLDER / room / "pyproject.toml").exists():
-        return found
+        return {}
     listing = subprocess.run(
         [*MUTMUT, "results", "--all", "true"], check=True, capture_output=True, text=True, cwd=FOLDER / room
     ).stdout
-    module = ".".join(Path(source).with_suffix("").parts).removesuffix(".__init__")
-    for line in listing.splitlines():
-        name, _, state = line.strip().rpartition(": ")
-        if name.rpartition(".")[0] == module:
-            found[name] = "killed" if state in KILLED else state
-    return found
+    found = (line.strip().rpartition(": ") for line in listing.splitlines())
+    return {name: "killed" if state in KILLED else state for name, _, state in found}
 
 
-def alive(room: str, sources: list[str]) -> list[str]:
-    """Mutants no test has killed, each with its state."""
-    return [
-        f"{name}: {state}"
-        for source in sources
-        for name, state in verdicts(room, source).items()
-        if state not in KILLED
-    ]
+def of(mutant: str) -> str:
+    """The file whose mutant it is."""
+    path = ROOT / mutant.rpartition(".")[0].replace(".", "/")
+    return str((path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).relative_to(ROOT))
 
 
 def row(source: str, states: Counter[str]) -> str:

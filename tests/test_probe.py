@@ -472,9 +472,9 @@ async def test_what_is_left_of_a_failed_look_says_why_and_how_long(clock: FakeCl
     clock.advance(1.5)
     source.gate.set()
     look = await asker
-    while reader.last is look:
-        await asyncio.sleep(0)
+    await settle()
     assert reader.last is not None
+    assert reader.last is not look
     assert (reader.last.error, reader.last.seconds, reader.last.up) == (look.error, 1.5, False)
 
 
