@@ -36,6 +36,14 @@ settings.register_profile("mutants", settings.get_profile("project"), max_exampl
 settings.load_profile("project")
 
 
+def near(expected: Any, rel: float = 1e-6) -> Any:
+    """As pytest.approx, which takes all figures below its absolute tolerance of 1e-12 for the same.
+
+    What a hash earns is far below.
+    """
+    return pytest.approx(expected, rel=rel, abs=0.0)
+
+
 class FakeClock:
     """A clock that moves only when told."""
 

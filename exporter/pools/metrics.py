@@ -174,7 +174,7 @@ def usd_per_hash(page: Page) -> dict[str, float]:
         source = labels[place["source"]]
         by_source[source] = by_source.get(source, 0.0) + usd
     return {
-        algorithm: rates.get("pool", rates.get("computed", 0.0))
+        algorithm: rates["pool"] if "pool" in rates else rates["computed"]
         for algorithm, rates in found.items()
         if "pool" in rates or "computed" in rates
     }

@@ -22,7 +22,7 @@ from exporter.server.app import create_app
 from exporter.server.runtime import Runtime
 from exporter.simulator.market import SOURCES
 from exporter.simulator.simulation import MinerSpec, Simulation
-from tests.conftest import FakeClock
+from tests.conftest import FakeClock, near
 from tests.market.sites import STARTED, MarketSite, earned, market_site
 
 GH_DAY = 1e9 * 86_400
@@ -270,8 +270,8 @@ async def test_an_account_that_quotes_nothing_earns_the_computed_price_less_its_
         account, market = await site.account("viabtc"), await site.page()
         assert earned(account).keys() == {("LTC", "computed"), ("DOGE", "computed")}
         for key, usd in earned(market).items():
-            assert earned(account)[key] == pytest.approx(usd * 0.96)
-        assert usd_per_hash(account)["scrypt"] == pytest.approx(usd_per_hash(market)["scrypt"] * 0.96)
+            assert earned(account)[key] == near(usd * 0.96)
+        assert usd_per_hash(account)["scrypt"] == near(usd_per_hash(market)["scrypt"] * 0.96)
         assert account.value(c.MINING_POOL_DATA_TIMESTAMP, "computed") == STARTED
         assert account.value(c.MINING_POOL_DATA_TIMESTAMP, "profitability") is None
         await site.simulation.inject("viabtc", "dead")
@@ -290,7 +290,7 @@ async def test_the_fee_the_pool_tells_goes_before_the_configured_one(
         account, market = await site.account("f2pool"), await site.page()
         told = account.value(c.MINING_POOL_FEE)
         assert told is not None
-        assert usd_per_hash(account)["scrypt"] == pytest.approx(usd_per_hash(market)["scrypt"] * (1 - told))
+        assert usd_per_hash(account)["scrypt"] == near(usd_per_hash(market)["scrypt"] * (1 - told))
 
 
 async def test_an_account_that_quotes_bitcoin_is_priced_by_it(tmp_path: Path, clock: FakeClock) -> None:
@@ -298,7 +298,7 @@ async def test_an_account_that_quotes_bitcoin_is_priced_by_it(tmp_path: Path, cl
         page = await site.account("yiimp")
         [(coin, _)] = [key for key in earned(page, c.MINING_POOL_BTC) if key[1] == "pool"]
         quote = earned(page, c.MINING_POOL_BTC)[coin, "pool"]
-        assert earned(page) == {(coin, "computed"): pytest.approx(quote * site.simulation.market.usd("BTC"))}
+        assert earned(page) == {(coin, "computed"): near(quote * site.simulation.market.usd("BTC"))}
         assert ("LTC", "computed") not in earned(page, c.MINING_POOL_COINS), "it is exchanged"
 
 
@@ -330,8 +330,8 @@ async def test_a_quote_in_coins_is_taken_at_their_prices_and_a_stale_one_is_not_
         )
         page = account_page(quote, site.market)
         assert earned(page) == {
-            ("LTC", "computed"): pytest.approx(2e-16 * 42.5),
-            ("DOGE", "computed"): pytest.approx(4e-13 * 0.0726),
+            ("LTC", "computed"): near(2e-16 * 42.5),
+            ("DOGE", "computed"): near(4e-13 * 0.0726),
         }, "no sum of a quote and a half"
         assert page.value(c.MINING_POOL_DATA_TIMESTAMP, "computed") == STARTED - 5
         for one in quote.profitability:
@@ -355,7 +355,7 @@ def test_a_price_of_one_coin_of_two_is_no_price() -> None:
     )
     assert not samples(reading, page, STARTED, STARTED, 600.0)
     assert dict(page.families())[c.MINING_POOL_USD] == {("sha256d", "", "pool"): 1e-18}
-    assert sum(earned(page, c.MINING_POOL_BTC).values()) == pytest.approx(4e-19)
+    assert sum(earned(page, c.MINING_POOL_BTC).values()) == near(4e-19)
     assert page.value(c.COIN_PRICE_USD, "LTC", "pool") == 42.5
 
 
@@ -374,7 +374,7 @@ async def test_values_of_the_file_count_for_as_long_as_they_may(tmp_path: Path, 
         # 2026-11-10 is 1_794_268_800; the clock starts eight days later.
         assert page.value(c.MARKET_DATA_TIMESTAMP, "price", "LTC", "configured") == 1_794_268_800
         by_hand = 6.25 / (1.05e8 * 2**32) * 42.5 + 10_000 / (4.2e7 * 2**32) * 0.0726
-        assert usd_per_hash(page)["scrypt"] == pytest.approx(by_hand)
+        assert usd_per_hash(page)["scrypt"] == near(by_hand)
         clock.advance(6 * 86_400)
         page = await site.page()
         assert page.value(c.MARKET_UP) == 0

@@ -14,6 +14,7 @@ from exporter.pools.metrics import samples, usd_per_hash
 from exporter.pools.reading import PoolReading
 from exporter.pools.workers import MOST_WORKERS
 from exporter.simulator.simulation import MinerSpec
+from tests.conftest import near
 from tests.pools.sites import assert_fails_with, pool_page, pool_site
 
 # Figures of January 2018, from before merge-mined Dogecoin was told apart; those of the user are made up.
@@ -87,8 +88,8 @@ def test_the_recorded_document_checks_itself() -> None:
     assert difficulty is not None
     assert ltc.coins is not None
     # A block paid 25 LTC then. A share is 65,536 hashes and a block of difficulty 1 is 2^32.
-    assert ltc.coins == pytest.approx(25 / (difficulty * 2**32) * 1.03, rel=1e-5)
-    assert ltc.coins * 65_536 == pytest.approx(25 / (difficulty * 65_536) * 1.03, rel=1e-5)
+    assert ltc.coins == near(25 / (difficulty * 2**32) * 1.03, rel=1e-5)
+    assert ltc.coins * 65_536 == near(25 / (difficulty * 65_536) * 1.03, rel=1e-5)
     rate = found.networks["LTC"].hashrate
     assert rate == pytest.approx(difficulty * 2**32 / 167, rel=1e-3), "its hashrates are kH/s"
 
@@ -123,7 +124,7 @@ def test_the_values_of_two_coins_and_three_workers() -> None:
     assert page.value(c.MINING_POOL_USD, "scrypt", "LTC", "pool") == pytest.approx(
         1.05305e-10 / 65_536 * 183.02
     )
-    assert usd_per_hash(page)["scrypt"] == pytest.approx((1.05305e-10 * 183.02 + 4.2e-7 * 0.0726) / 65_536)
+    assert usd_per_hash(page)["scrypt"] == near((1.05305e-10 * 183.02 + 4.2e-7 * 0.0726) / 65_536)
     assert page.value(c.MINING_POOL_DATA_TIMESTAMP, "account") == 1517124990.0
 
 

@@ -14,7 +14,7 @@ from exporter.pools.budget import Budget
 from exporter.pools.metrics import figures_dated, kind, samples, usd_per_hash, write_network
 from exporter.pools.reading import Coin, Network, PoolReading, Profitability, Worker
 from exporter.pools.workers import WorkerNames
-from tests.conftest import FakeClock
+from tests.conftest import FakeClock, near
 
 NOW = 1_800_000_000.0
 MAX_AGE = 600.0
@@ -213,7 +213,7 @@ def test_what_a_hash_earns_is_all_coins_together_and_the_pools_word_first() -> N
         Profitability("x11", usd=1e-18, source="pool_actual"),
     ]
     made, _ = page(PoolReading(profitability=prices))
-    assert usd_per_hash(made) == pytest.approx({"scrypt": 3e-16, "sha256d": 1e-20})
+    assert usd_per_hash(made) == near({"scrypt": 3e-16, "sha256d": 1e-20})
 
 
 def test_a_networks_figures_say_whose_they_are() -> None:

@@ -18,7 +18,7 @@ from exporter.pools.powerpool.account import Rates, rates_of, reading
 from exporter.pools.reading import PoolReading
 from exporter.pools.workers import MOST_WORKERS
 from exporter.simulator.simulation import MinerSpec
-from tests.conftest import FakeClock
+from tests.conftest import FakeClock, near
 from tests.pools.mangled import mangled
 from tests.pools.sites import assert_fails_with, clocked_pool, pool_page, pool_site
 
@@ -125,7 +125,7 @@ def test_the_values_of_two_coins_and_three_workers() -> None:
     assert page.value(c.COIN_PRICE_USD, "LTC", "pool") == 95.5
     # 1.391 USD for a day of a GH/s, as recorded.
     assert usd_per_hash(page)["scrypt"] * 1e9 * 86_400 == pytest.approx(1.391, abs=5e-4)
-    assert page.value(c.MINING_POOL_BTC, "scrypt", "", "pool") == pytest.approx(1.2e-5 / 1e9 / 86_400)
+    assert page.value(c.MINING_POOL_BTC, "scrypt", "", "pool") == near(1.2e-5 / 1e9 / 86_400)
 
 
 def test_an_account_that_does_not_hash_has_no_estimate_but_the_pools_rate() -> None:
@@ -133,7 +133,7 @@ def test_an_account_that_does_not_hash_has_no_estimate_but_the_pools_rate() -> N
     user["hashrate"]["scrypt"] |= {"hashrate_avg": 0, "estimated_24h_usd_revenue": 0}
     assert read(user).profitability == []
     [quote] = read(user, rates_of(POOL, Counter())).profitability
-    assert quote.usd == pytest.approx(1.2e-5 / 1e9 / 86_400 * 117_000)
+    assert quote.usd == near(1.2e-5 / 1e9 / 86_400 * 117_000)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_rate_is_read_in_any_spelling_and_not_without_its_unit(
     pool: dict[str, Any], expected: float | None
 ) -> None:
     found = rates_of({"pools": {"Scrypt": pool}}, Counter())
-    assert found.btc.get("scrypt") == (None if expected is None else pytest.approx(expected / 86_400))
+    assert found.btc.get("scrypt") == (None if expected is None else near(expected / 86_400))
 
 
 def test_a_rate_far_from_the_pools_own_estimate_is_dropped_and_counted() -> None:
@@ -175,9 +175,9 @@ async def test_over_a_socket_it_is_what_the_miners_hash(tmp_path: Path) -> None:
         account = site.simulation.account
         worth = sum(account.coins_per_hash(ticker) * one.usd for ticker, one in account.networks.items())
         [usd] = page["mining_pool_profitability_usd_per_hash"].values()
-        assert usd == pytest.approx(worth)
+        assert usd == near(worth)
         [btc] = page["mining_pool_profitability_btc_per_hash"].values()
-        assert btc == pytest.approx(worth / 61_000)
+        assert btc == near(worth / 61_000)
         for _ in range(5):
             await pool_page(site)
         assert site.host.too_fast == []

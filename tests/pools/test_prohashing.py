@@ -16,6 +16,7 @@ from exporter.http import Client, Outgoing
 from exporter.pools.metrics import samples
 from exporter.pools.prohashing.relay import Relay
 from exporter.pools.reading import PoolReading
+from tests.conftest import near
 
 # Figures of January 2019, recorded from the relay.
 PROFITABILITY: dict[str, Any] = {
@@ -71,12 +72,12 @@ async def test_every_figure_per_hash(outgoing: Outgoing) -> None:
     scrypt = (await read(outgoing)).profitability[0]
     unit = 1e6 * 86_400
     assert scrypt.algorithm == "scrypt"
-    assert scrypt.usd == pytest.approx(0.0025041009705167 / unit)
-    assert scrypt.btc == pytest.approx(6.8628068694276e-7 / unit)
-    assert scrypt.max_usd == pytest.approx(0.0052676028280028 / unit)
-    assert scrypt.max_btc == pytest.approx(1.4445957481592e-6 / unit)
-    assert scrypt.percentile_usd == pytest.approx(0.0023765266674273 / unit)
-    assert scrypt.percentile_btc == pytest.approx(6.5173886514719e-7 / unit)
+    assert scrypt.usd == near(0.0025041009705167 / unit)
+    assert scrypt.btc == near(6.8628068694276e-7 / unit)
+    assert scrypt.max_usd == near(0.0052676028280028 / unit)
+    assert scrypt.max_btc == near(1.4445957481592e-6 / unit)
+    assert scrypt.percentile_usd == near(0.0023765266674273 / unit)
+    assert scrypt.percentile_btc == near(6.5173886514719e-7 / unit)
     assert (scrypt.timestamp, scrypt.server_timestamp) == (1547510680.4959, 1547510683.3438)
 
 

@@ -21,7 +21,7 @@ from exporter.pools.workers import MOST_WORKERS
 from exporter.pools.yiimp.site import Status, networks, status
 from exporter.pools.yiimp.wallet import wallet_of
 from exporter.simulator.simulation import MinerSpec
-from tests.conftest import FakeClock
+from tests.conftest import FakeClock, near
 from tests.pools.mangled import mangled
 from tests.pools.sites import assert_fails_with, clocked_pool, pool_page, pool_site
 
@@ -120,9 +120,9 @@ def test_a_recorded_quote_is_bitcoin_for_a_day_of_a_gigahash() -> None:
     found = status(STATUS, Counter())
     estimate, actual = found.profitability
     assert (estimate.algorithm, estimate.source, estimate.usd) == ("scrypt", "pool", None)
-    assert estimate.btc == pytest.approx(1.353e-5 / 1e9 / 86_400)
+    assert estimate.btc == near(1.353e-5 / 1e9 / 86_400)
     assert actual.source == "pool_actual"
-    assert actual.btc == pytest.approx(1.302e-5 / 1e9 / 86_400), "what was paid is told in thousandths"
+    assert actual.btc == near(1.302e-5 / 1e9 / 86_400), "what was paid is told in thousandths"
     assert found.fee_ratio == {"scrypt": 0.01}
 
 
@@ -130,7 +130,7 @@ def test_a_recorded_quote_is_bitcoin_for_a_day_of_a_gigahash() -> None:
 def test_the_factor_is_the_sites(factor: Any, unit: float) -> None:
     entry = {"estimate_current": "0.5", "mbtc_mh_factor": factor}
     [quote] = read_status(entry).profitability
-    assert quote.btc == pytest.approx(0.5 / unit / 86_400)
+    assert quote.btc == near(0.5 / unit / 86_400)
 
 
 @pytest.mark.parametrize("factor", [None, 0, -1, "", "much", False])
@@ -214,8 +214,8 @@ async def test_over_a_socket_it_is_what_the_miners_hash(tmp_path: Path) -> None:
         told = {
             dict(key)["source"]: value for key, value in quotes.items() if labels.items() <= dict(key).items()
         }
-        assert told["pool"] == pytest.approx(worth / 61_000)
-        assert told["pool_actual"] == pytest.approx(0.95 * worth / 61_000)
+        assert told["pool"] == near(worth / 61_000)
+        assert told["pool_actual"] == near(0.95 * worth / 61_000)
         assert page["mining_pool_fee_ratio"] == {(): pytest.approx(0.02)}
         assert page["mining_network_difficulty"] == {
             (("coin", "LTC"), ("source", "pool")): pytest.approx(1.05e8),
