@@ -29,6 +29,7 @@ from vocabulary import (
     mapped,
     query,
     row,
+    severity,
     shown_as,
 )
 
@@ -70,11 +71,7 @@ def _now() -> list[Any]:
             " nobody was told of them.",
             (0, 0, 16, 12),
             {
-                "Severity": Column(
-                    f"{_of('critical')} * 2 or {_of('warning')} or {FIRING} * 0",
-                    mapped(SEVERITY),
-                    width=90,
-                ),
+                "Severity": severity(f"{_of('critical')} * 2 or {_of('warning')} or {FIRING} * 0", SEVERITY),
                 "alertname": label("Alert"),
                 "instance": label("Of"),
                 "board": label("Board", 65),

@@ -22,7 +22,6 @@ from vocabulary import (
     WATTS,
     Column,
     Figure,
-    Property,
     annotations,
     bars,
     board_of,
@@ -37,6 +36,7 @@ from vocabulary import (
     miner,
     on_the_right,
     room_map,
+    severity,
     shown_as,
     words,
 )
@@ -82,11 +82,6 @@ def dashboard() -> Any:
     )
 
 
-def severity(expression: str) -> Column:
-    """The column that comes first, in one line as long as its title is."""
-    return Column(expression, [*mapped(SEVERITIES), Property("custom.wrapHeaderText", False)], width=82)
-
-
 def _now() -> list[Any]:
     return [
         list_of(
@@ -95,8 +90,8 @@ def _now() -> list[Any]:
             " equally severe the one that loses most. Its name leads to all about it.",
             (0, 0, 12, 23),
             {
-                "Severity": severity(f"floor({WORST})"),
-                "instance": miner(width=94),
+                "Severity": severity(f"floor({WORST})", SEVERITIES),
+                "instance": miner(),
                 "What": Column(WORST, also=("problem",), hidden=True),
                 "problem": words("What is wrong"),
                 "Losing": Column(
@@ -128,7 +123,7 @@ def _now() -> list[Any]:
                 "",
                 "sum by (algorithm) (vnish_hashrate_hashes_per_second{F}" + PER_ALGORITHM + ")",
                 HASHRATE,
-                decimals=2,
+                decimals=1,
                 legend="{{algorithm}}",
             ),
         ),
@@ -138,14 +133,14 @@ def _now() -> list[Any]:
             " a day at the price and hashrate of now, after electricity; and what it fails to earn.",
             (12, 3, 12, 3),
             Figure(
-                "profit in 24 h",
+                "profit, 24 h",
                 f"sum(sum_over_time(({REVENUE} - on (job, instance) group_left () {ELECTRICITY})[1d:5m])) / 288",
                 USD,
                 decimals=2,
                 colours=((None, BAD), (0, PLAIN)),
             ),
             Figure(
-                "profit a day, now",
+                "profit a day",
                 f"sum({REVENUE}) - sum({ELECTRICITY})",
                 USD,
                 decimals=2,
@@ -215,7 +210,7 @@ def _all() -> list[Any]:
             " loses most.",
             (0, 23, 24, 17),
             {
-                "Severity": severity(SEVERITY),
+                "Severity": severity(SEVERITY, SEVERITIES),
                 "instance": miner(width=150),
                 "What": Column(WORST, also=("problem",), hidden=True),
                 "problem": label("What is wrong", 190),

@@ -93,7 +93,8 @@ STEPS = {
 IN_WORDS = (
     "what the models give with factory settings, as far as the miners tell; what their presets should give (a miner that is down counts"
     " with its own); what they do give; that without the firmware's fee; that less the shares that are"
-    " rejected; and what the pools credit, in the last hour where they tell so much: luck is in it."
+    " rejected; and what the pools credit, over the last hour or the minutes they tell of: luck is in it, and it"
+    " follows late."
 )
 
 

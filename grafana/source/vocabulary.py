@@ -179,7 +179,7 @@ def figures(title: str, description: str, at: Place, *numbers: Figure, none: str
         .graph_mode(common_models.BigValueGraphMode.NONE)
         .text_mode(common_models.BigValueTextMode.VALUE_AND_NAME)
         .wide_layout(False)
-        .text(common.VizTextDisplayOptions().title_size(14))
+        .text(common.VizTextDisplayOptions().title_size(12))
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
         .thresholds(steps((None, PLAIN)))
     )
@@ -596,10 +596,7 @@ def linked(title: str, url: str) -> list[Property]:
 def miner(width: int = 0) -> Column:
     """The miner's name, which leads to its dashboard."""
     return Column(
-        look=[
-            *linked("All about this miner", f"/d/{MINER}?{KEPT}&var-miner=${{__value.text}}"),
-            Property("custom.wrapText", True),
-        ],
+        look=linked("All about this miner", f"/d/{MINER}?{KEPT}&var-miner=${{__value.text}}"),
         title="Miner",
         width=width,
     )
@@ -610,8 +607,16 @@ def label(title: str, width: int = 0) -> Column:
     return Column(title=title, width=width)
 
 
+def severity(expression: str, names: dict[int, tuple[str, str]]) -> Column:
+    """How bad it is, in one line as wide as its title."""
+    return Column(expression, [*mapped(names), Property("custom.wrapHeaderText", False)], width=82)
+
+
 def words(title: str) -> Column:
-    """A label of several words, which gets what room is left and takes more lines where that is little."""
+    """A label of several words, which takes more lines where there is little room.
+
+    Only one column of a table may: Grafana fits a row's height to one of them.
+    """
     return Column(look=[Property("custom.wrapText", True)], title=title)
 
 

@@ -273,10 +273,27 @@ def test_a_phone_shows_the_worst_first_and_whole() -> None:
     looks = looks_of(first)
     assert {look.get("displayName") for look in looks.values()} >= {"What is wrong", "Miner", "Lost a day"}
     # Of 390 pixels 340 are the panel's. The words get what is left, and take more lines.
-    fixed = sum(look.get("custom.width", 0) for look in looks.values())
-    assert fixed + first["fieldConfig"]["defaults"]["custom"]["minWidth"] <= 340
+    least = first["fieldConfig"]["defaults"]["custom"]["minWidth"]
+    assert sum(look.get("custom.width", least) for look in looks.values()) <= 340
     assert looks["problem"]["custom.wrapText"]
     assert "custom.width" not in looks["problem"]
+    # Names are as long as their owner wants.
+    assert "custom.width" not in looks["instance"]
+
+
+@pytest.mark.parametrize("panel", list(tables()))
+def test_one_column_at_most_takes_more_lines(panel: dict[str, Any]) -> None:
+    # Grafana fits a row's height to one of several, and cuts the others.
+    assert len(properties(panel, "custom.wrapText")) <= 1
+
+
+@pytest.mark.parametrize("path", [FLEET, MINER], ids=lambda path: path.stem)
+def test_a_phone_shows_numbers_large_enough(path: Path) -> None:
+    # All panels are 340 pixels wide there; Grafana makes a number as small as its place.
+    for panel in panels(path):
+        if panel["type"] == "stat":
+            assert len(panel["targets"]) <= 4
+            assert max(len(target["legendFormat"]) for target in panel["targets"]) <= 13
 
 
 def test_one_screen_shows_what_matters() -> None:
