@@ -267,7 +267,7 @@ def _pools() -> list[Any]:
                     "vnish_pool_active{F}", mapped({0: ("standby", OFF), 1: ("active", OK)}), width=85
                 ),
                 "Url": Column("vnish_pool_info{F}", also=("url", "user"), hidden=True),
-                "url": label("Address", 250),
+                "url": label("Address", 280),
                 "user": label("Worker"),
                 "Last share": Column(
                     "vnish_pool_last_share_age_seconds{F}", shown_as(AGE, 0), title="Last share, ago"

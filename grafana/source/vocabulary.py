@@ -429,9 +429,15 @@ def list_of(
         .sort_by([common.TableSortByFieldState().display_name(name).desc(down) for name, down in sort])
     )
     for name, column in columns.items():
-        if column.look and not column.hidden:
-            panel = panel.override_by_name(name, column.look)
+        if not column.hidden:
+            panel = panel.override_by_name(name, [*column.look, *_in_one_line(name, column.look)])
     return panel
+
+
+def _in_one_line(name: str, look: Sequence[Property]) -> list[Property]:
+    """A title of one word does not go into two lines; with an arrow beside it Grafana would take it apart."""
+    title = next((shown.value for shown in look if shown.id_val == "displayName"), name)
+    return [] if " " in title else [Property("custom.wrapHeaderText", False)]
 
 
 def _nothing_without_labels(columns: dict[str, Column], by: tuple[str, ...]) -> list[Any]:
@@ -609,7 +615,7 @@ def label(title: str, width: int = 0) -> Column:
 
 def severity(expression: str, names: dict[int, tuple[str, str]]) -> Column:
     """How bad it is, in one line as wide as its title."""
-    return Column(expression, [*mapped(names), Property("custom.wrapHeaderText", False)], width=82)
+    return Column(expression, mapped(names), width=82)
 
 
 def words(title: str) -> Column:

@@ -287,6 +287,14 @@ def test_one_column_at_most_takes_more_lines(panel: dict[str, Any]) -> None:
     assert len(properties(panel, "custom.wrapText")) <= 1
 
 
+@pytest.mark.parametrize("panel", list(tables()))
+def test_a_title_of_one_word_is_in_one_line(panel: dict[str, Any]) -> None:
+    # A word and the arrow of what the table is sorted by were put in two, of which one was cut off.
+    for name, look in looks_of(panel).items():
+        if " " not in look.get("displayName", name):
+            assert look["custom.wrapHeaderText"] is False
+
+
 @pytest.mark.parametrize("path", [FLEET, MINER], ids=lambda path: path.stem)
 def test_a_phone_shows_numbers_large_enough(path: Path) -> None:
     # All panels are 340 pixels wide there; Grafana makes a number as small as its place.
