@@ -196,6 +196,9 @@ async def test_workers_that_are_swapped_are_the_two_that_are_named(tmp_path: Pat
         {
             f"round({RATIO}, 0.1)": {l9: 0.6, l7: 1.8, other: 1.0},
             f"abs({RATIO} - 0.997) > bool 10 * {ERROR}": {l9: 1, l7: 1, other: 0},
+            # What the alert and its message are made of.
+            "round(instance_worker:mining_pool_shortfall:ratio, 0.1)": {l9: 0.4},
+            "round(instance_worker:mining_pool_surplus:ratio, 0.1)": {l7: 0.8},
         },
     )
 
