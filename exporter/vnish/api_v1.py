@@ -38,6 +38,7 @@ from exporter.vnish.reading import (
     Preset,
     Range,
 )
+from exporter.vnish.uptime import Uptime
 
 BASE = "/api/v1"
 KEPT_SECONDS = 300.0
@@ -111,6 +112,7 @@ class ApiV1:
     _state: str | None = None
     _state_seconds: float | None = None
     _info_read_at: float = 0.0
+    _uptime: Uptime = field(default_factory=Uptime)
     # Where the chips are: "chains", "boards" or "chips"; empty if nowhere.
     _details_path: str | None = None
     _details: list[BoardDetail] = field(default_factory=list)
@@ -151,7 +153,7 @@ class ApiV1:
         reading.memory_total, reading.memory_free = info.memory_total, info.memory_free
         if info.uptime is not None:
             # The minutes since /info was read have passed on the miner too.
-            reading.uptime = info.uptime + self.clock() - self._info_read_at
+            reading.uptime = self._uptime.seconds(info.uptime, self._info_read_at, self.clock())
         _summary(reading, summary, scale, boards=self.boards, pools=self.pools)
 
         model = await self._kept_optional(client, reading, "model", KEPT_SECONDS, _model)

@@ -36,6 +36,7 @@ from exporter.fields import MAX_ITEMS, Fields, decode
 from exporter.http import Client
 from exporter.vnish.details import part_number
 from exporter.vnish.reading import Board, Fan, Identity, MinerReading, Pool, Range
+from exporter.vnish.uptime import Uptime
 
 INFO = "/cgi-bin/get_system_info.cgi"
 STATUS = "/cgi-bin/get_miner_status.cgi"
@@ -82,6 +83,7 @@ class Cgi:
         self._digest = aiohttp.DigestAuthMiddleware(USER, self._secret)
         self._info: Any = None
         self._info_read_at = 0.0
+        self._uptime = Uptime()
         self._elapsed: float | None = None
         # What it said it is while it could say so.
         self._known: Identity | None = None
@@ -181,7 +183,7 @@ class Cgi:
             seconds, known = _uptime(printed, elapsed)
             if seconds is not None:
                 # Time goes on while the page is kept.
-                reading.uptime = seconds + self._clock() - self._info_read_at
+                reading.uptime = self._uptime.seconds(seconds, self._info_read_at, self._clock())
             elif not known:
                 info.odd("uptime")
         total, free = info.numeral("mem_total"), info.numeral("mem_free")

@@ -317,6 +317,30 @@ async def test_what_this_version_does_not_have_is_not_asked_for_each_time(
     assert asked == ["info", "summary", "status", "model", "perf-summary", "chains/factory-info"]
 
 
+async def test_minutes_that_are_printed_anew_do_not_set_the_uptime_back(
+    dialect: ApiV1, outgoing: Outgoing, clock: FakeClock
+) -> None:
+    # After a reading that failed the page with it is read again: each such step back counted as a reboot.
+    day = 86400.0
+    before = await printed(dialect, outgoing, "1 day,  3:58")
+    for seconds, text, after in (
+        (50, "1 day,  3:58", 50),
+        (15, "1 day,  3:59", 65),
+        # The board has been up for longer than was known.
+        (5, "1 day,  4:00", 120),
+        (100, "0:01", 60 - day - 3 * 3600 - 58 * 60),
+    ):
+        clock.advance(seconds)
+        dialect.forget()
+        assert await printed(dialect, outgoing, text) - before == after
+
+
+async def printed(dialect: ApiV1, outgoing: Outgoing, uptime: str) -> float:
+    reading, _ = await read(dialect, outgoing, info={**INFO, "system": {**INFO["system"], "uptime": uptime}})
+    assert reading.uptime is not None
+    return reading.uptime
+
+
 async def test_what_changes_rarely_is_kept_and_read_again_after_a_restart(
     dialect: ApiV1, outgoing: Outgoing, clock: FakeClock
 ) -> None:
