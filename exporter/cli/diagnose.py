@@ -395,7 +395,7 @@ def _earnings(target: Target, page: Page) -> Check:
     if quoted:
         words = f"a GH/s of scrypt earns {' and '.join(quoted)} a day; in USD it is not known"
         return Check("earnings", "warning", words, advice)
-    return Check("earnings", "skipped", "the pool quotes no price for a hash", advice)
+    return Check("earnings", "skipped", "the pool told no price for a hash", advice)
 
 
 async def _market(market: Market, config: Config) -> AsyncIterator[Check]:

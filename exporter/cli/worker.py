@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 
 from exporter.cli.common import (
     command,
@@ -42,7 +43,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print URL, user and password for each configured pool."""
+    """Print URL, user and password for each configured pool, or what its section lacks for them."""
     config = read_config(arguments)
     miner = next((one for one in config.fleet.all_miners() if one.instance == arguments.miner), None)
     if miner is None:
@@ -56,13 +57,19 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             [f"{miner.instance}: expected --algorithm, since the miner does not say what it mines"]
         )
-    rows = []
+    rows, faults = [], []
     for account in config.pools:
         try:
             stratum = account.driver.stratum(account.settings, worker, algorithm)
         except ValueError as error:
-            raise ConfigError([f"{arguments.config_file}: {account.instance}: {error}"]) from None
-        rows.append({"pool": account.instance, **stratum})
+            faults.append(f"{arguments.config_file}: {account.instance}: {error}")
+        else:
+            rows.append({"pool": account.instance, **stratum})
+    if not rows:
+        raise ConfigError(faults)
+    # An account that is only read, for its quotes, need not say how one mines there.
+    for fault in faults:
+        print(fault, file=sys.stderr)
     if arguments.json:
         print_json(rows)
         return 0

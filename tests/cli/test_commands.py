@@ -417,6 +417,14 @@ async def test_worker(shell: Shell) -> None:
     done = await shell.run("worker", "nobody")
     assert done.status == 2
     config = yaml.safe_load(shell.path.read_text())
+    # An account that is only read for its quotes keeps nobody from the settings of the others.
+    config["pools"] = [{"type": "yiimp", "base_url": "https://pool.example"}]
+    shell.path.write_text(yaml.safe_dump(config))
+    done = await shell.run("worker", "l9")
+    assert done.status == 0
+    assert "password  a=scrypt,n=l9" in done.out
+    assert "yiimp: expected stratum_url" in done.err
+    config["pools"] = []
     del config["prohashing"]["account"]
     shell.path.write_text(yaml.safe_dump(config))
     done = await shell.run("worker", "l9")

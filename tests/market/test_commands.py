@@ -164,7 +164,7 @@ async def test_diagnose_market(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pool", "market", "words"),
     [
-        ("viabtc", (), "the pool quotes no price for a hash"),
+        ("viabtc", (), "the pool told no price for a hash"),
         ("viabtc", ("litesolo", "kraken"), "a day, computed with the market's figures"),
         ("yiimp", (), "BTC a day; in USD it is not known"),
         ("yiimp", ("litesolo", "kraken"), "a day, computed with the market's figures"),

@@ -42,6 +42,9 @@ async def test_the_values_of_three_workers_by_token(tmp_path: Path) -> None:
         assert "mining_pool_worker_stale_hashes_total" not in page
         # A currency the pool does not know is no failure, and no zero.
         assert set(page["mining_pool_part_up"].values()) == {1}
+        look = site.runtime.fleet.pools["f2pool"].reader.last
+        assert look is not None
+        assert {step.problem for step in look.steps} == {"", "the pool tells nothing of dogecoin"}
         assert site.host.too_fast == []
 
 

@@ -126,6 +126,7 @@ class TokenSource(PoolSource):
         except _ParametersError:
             if asked["currency"] == "litecoin":
                 raise
+            client.steps[-1].problem = f"the pool tells nothing of {asked['currency']}"
             return {}
 
     async def _post(self, name: str, asked: dict[str, Any], client: Client) -> Any:
