@@ -273,11 +273,14 @@ async def test_failures_open_the_breaker_and_then_nothing_is_asked(clock: FakeCl
     for _ in range(3):
         await reader.look(clock() + 10)
     assert reader.breaker.state is State.OPEN
+    clock.advance(10)
     look = await reader.look(clock() + 10)
     assert look.error
     assert look.error.reason is Reason.CIRCUIT_OPEN
+    assert look.error.detail == "not asked; next trial in 20 s"
+    assert look.at == clock()
     assert source.asked == 3
-    clock.advance(30)
+    clock.advance(20)
     source.error = None
     assert (await reader.look(clock() + 10)).up
     assert source.asked == 4
@@ -293,6 +296,41 @@ async def test_a_refused_address_is_not_the_targets_failure(clock: FakeClock) ->
     assert reader.breaker.state is State.CLOSED
 
 
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_a_trial_without_a_verdict_is_left_to_who_asks_next(clock: FakeClock, cancelled: bool) -> None:
+    source = Source(error=ProbeError(Reason.TIMEOUT, "late"))
+    source.gate.set()
+    reader = make(source, clock)
+    for _ in range(3):
+        await reader.look(clock() + 10)
+    clock.advance(30)
+    source.gate.clear()
+    trial = asyncio.create_task(reader.look(clock() + 10))
+    await settle()
+    if cancelled:
+        trial.cancel()
+    source.error = ProbeError(Reason.REFUSED, "outside")
+    source.gate.set()
+    await asyncio.wait({trial})
+    await settle()
+    assert reader.breaker.state is State.HALF_OPEN
+    source.error = None
+    assert (await reader.look(clock() + 10)).up
+    assert reader.breaker.state is State.CLOSED
+
+
+async def test_a_look_tells_the_steps_it_took_as_it_takes_them(clock: FakeClock) -> None:
+    reader = make(Source(), clock)
+
+    async def read(client: FakeClient) -> MinerReading:
+        client.steps.append(Step("GET", "/summary", 0.01, "200"))
+        raise ProbeError(Reason.BAD_JSON, "not JSON")
+
+    reader._read = read  # type: ignore[assignment]
+    look = await reader.look(clock() + 10)
+    assert [step.path for step in look.steps] == ["/summary"]
+
+
 async def test_a_defect_of_ours_is_a_failed_probe_and_an_error_in_the_log(
     clock: FakeClock, quiet_logs: list[dict[str, object]]
 ) -> None:
@@ -301,8 +339,9 @@ async def test_a_defect_of_ours_is_a_failed_probe_and_an_error_in_the_log(
     look = await make(source, clock).look(clock() + 10)
     assert look.error
     assert look.error.reason is Reason.BAD_SHAPE
-    assert [event["event"] for event in quiet_logs if event["log_level"] == "error"] == [
-        "defect while reading"
+    assert look.error.detail == "the answer could not be read: KeyError"
+    assert [(event["event"], event["target"]) for event in quiet_logs if event["log_level"] == "error"] == [
+        ("defect while reading", "m")
     ]
 
 
