@@ -464,7 +464,7 @@ class Fleet:
             clock=self._clock,
             reuse_seconds=settings.sync_interval_seconds,
             # A source that fails may have lost the address of who asks too often: a minute is soon enough.
-            reuse_failure_seconds=max(fleet.min_interval_seconds, _MARKET_PAUSE_SECONDS),
+            reuse_failure_seconds=_MARKET_PAUSE_SECONDS,
             most_seconds=fleet.timeout_seconds,
         )
 

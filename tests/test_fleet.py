@@ -8,7 +8,9 @@ import ipaddress
 import re
 import ssl
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import aiohttp
@@ -24,14 +26,16 @@ from exporter.errors import ProbeError, Reason
 from exporter.exposition import Page
 from exporter.fleet import MAX_UNCONFIGURED, BusyError, Fleet, Payer, Target, UnknownTargetError
 from exporter.http import Client, Outgoing
-from exporter.pools import Account, drivers
+from exporter.market.reading import CoinFigures, MarketReading
+from exporter.market.sources import drivers as market_drivers
+from exporter.pools import Account, Context, drivers
 from exporter.pools.prohashing.relay import Relay
-from exporter.pools.reading import PoolReading, Profitability
-from exporter.probe import Reader
+from exporter.pools.reading import Network, PoolReading, Profitability, Worker
+from exporter.probe import Look, Reader
 from exporter.simulator.simulation import Simulation
 from exporter.vnish.audit import mined_at
 from exporter.vnish.reading import Identity, MinerReading, Pool
-from tests.conftest import L9, SIMPLE, FakeClock, make_certificate
+from tests.conftest import L9, SIMPLE, FakeClock, make_certificate, near
 
 FINGERPRINT = "AB" * 32
 
@@ -244,6 +248,68 @@ def test_thresholds_and_prices_in_base_units() -> None:
     assert without_price.electricity() is None
 
 
+# Every threshold, its series, and what a value of it is there.
+THRESHOLDS = {
+    "temperature_warning": (c.THRESHOLD_TEMPERATURE_WARNING, 61, 61),
+    "temperature_critical": (c.THRESHOLD_TEMPERATURE_CRITICAL, 95, 95),
+    "pcb_temperature": (c.THRESHOLD_PCB_TEMPERATURE, 62, 62),
+    "inlet_temperature": (c.THRESHOLD_INLET_TEMPERATURE, 63, 63),
+    "water_temperature": (c.THRESHOLD_WATER_TEMPERATURE, 64, 64),
+    "psu_temperature": (c.THRESHOLD_PSU_TEMPERATURE, 66, 66),
+    "room_excess": (c.THRESHOLD_ROOM_EXCESS, 11, 11),
+    "hashrate_drop_percent": (c.THRESHOLD_HASHRATE_DROP, 12, 0.12),
+    "power_spike_percent": (c.THRESHOLD_POWER_SPIKE, 13, 0.13),
+    "preset_excess_percent": (c.THRESHOLD_PRESET_EXCESS, 14, 0.14),
+    "efficiency_loss_percent": (c.THRESHOLD_EFFICIENCY_LOSS, 16, 0.16),
+    "fan_lag_percent": (c.THRESHOLD_FAN_LAG, 17, 0.17),
+    "hardware_error_percent": (c.THRESHOLD_HARDWARE_ERRORS, 1.5, 0.015),
+    "reject_percent": (c.THRESHOLD_REJECTS, 4, 0.04),
+    "share_silence_minutes": (c.THRESHOLD_SHARE_SILENCE, 18, 1080),
+    "offline_duration_minutes": (c.THRESHOLD_OFFLINE, 9, 540),
+    "chips_dying_per_day": (c.THRESHOLD_CHIPS_DYING, 7, 7),
+    "restarts_per_hour": (c.THRESHOLD_REBOOTS, 8, 8),
+    "site_outage_percent": (c.THRESHOLD_SITE_OUTAGE, 19, 0.19),
+    "pool_shortfall_percent": (c.THRESHOLD_POOL_SHORTFALL, 21, 0.21),
+    "profitability_drop_percent": (c.THRESHOLD_PROFITABILITY_DROP, 22, 0.22),
+    "request_budget_percent": (c.THRESHOLD_BUDGET, 23, 0.23),
+}
+
+
+def test_every_threshold_is_on_the_page_of_whom_it_concerns() -> None:
+    assert set(THRESHOLDS) == set(schema.Thresholds.model_fields)
+    fleet = make(
+        config(
+            {"address": "127.0.0.1", "name": "one"},
+            pools=(account("main"),),
+            fleet={"timeout_seconds": 10},
+            alerts={"thresholds": {name: value for name, (_, value, _) in THRESHOLDS.items()}},
+        )
+    )
+    miner, pool = fleet.miners["one"].static, fleet.pools["main"].static
+    for name, (metric, _, expected) in THRESHOLDS.items():
+        of_pools = name in ("pool_shortfall_percent", "profitability_drop_percent", "request_budget_percent")
+        shown = (None, expected) if of_pools else (expected, None)
+        assert (miner.value(metric), pool.value(metric)) == pytest.approx(shown), name
+    # Four fifths of the time a reading may take.
+    assert miner.value(c.THRESHOLD_READING_TIME) == pool.value(c.THRESHOLD_READING_TIME) == 8.0
+
+
+async def test_the_price_of_electricity_is_of_a_joule_and_on_every_miners_page() -> None:
+    fleet = make(
+        config(
+            {"address": "127.0.0.1", "name": "one"},
+            fleet={"allowed_networks": ["127.0.0.0/8"]},
+            economics={"electricity_usd_per_kwh": 0.072},
+        )
+    )
+    for target in (fleet.miners["one"], fleet.find("127.0.0.9")):
+        assert isinstance(target, Target)
+        page = target.page(Look(0.0, error=ProbeError(Reason.TIMEOUT, "late")))
+        assert page.value(c.ELECTRICITY_PRICE) == near(2e-8)
+    free = make(config({"address": "127.0.0.1", "name": "one"})).miners["one"]
+    assert free.page(Look(0.0, error=ProbeError(Reason.TIMEOUT, "late"))).value(c.ELECTRICITY_PRICE) is None
+
+
 async def test_a_page_is_the_looks_the_audits_the_payers_and_the_configurations() -> None:
     fleet = make(
         config(
@@ -273,11 +339,13 @@ async def test_a_page_is_the_looks_the_audits_the_payers_and_the_configurations(
     assert found.value(c.UP) == 1.0
     assert found.value(c.POOL_MATCH, "0") == 1.0
     assert found.value(c.MINER_ACCOUNT, "main") == 1.0
+    assert found.family(c.POOL_ACCOUNT) == {("0", "main"): 1.0}
     assert found.value(c.MINER_CONFIGURED) == 1.0
     thief = Pool("0", "UserPool", "stratum+tcp://thief.example:3333", "me.w1", "active")
     found = await page("one", thief)
     assert found.value(c.POOL_MATCH, "0") == 0.0
     assert found.value(c.MINER_ACCOUNT, "main") is None
+    assert found.family(c.POOL_ACCOUNT) == {}
     renamed = Pool("0", "UserPool", "stratum+tcp://pool.example:3333", "me.w2", "active")
     assert (await page("one", renamed)).value(c.POOL_MATCH, "0") == 0.0
     # An empty list of its own: only the account is compared.
@@ -291,6 +359,25 @@ async def test_a_page_is_the_looks_the_audits_the_payers_and_the_configurations(
     assert found.value(c.POOL_MATCH, "0") is None
     assert found.value(c.MINER_ACCOUNT, "x") == 1.0
     assert found.value(c.MINER_CONFIGURED) == 1.0
+
+
+def test_whose_the_pools_in_a_miners_list_are() -> None:
+    accounts = (
+        account("main", stratum_hosts=["pool.example"]),
+        account("spare", stratum_hosts=["b.example"]),
+    )
+    page = Page()
+    pools = [
+        Pool("0", "UserPool", "stratum+tcp://pool.example:3333", "u", "active"),
+        Pool("1", "UserPool", "stratum+tcp://b.example:3333", "u", "offline"),
+        Pool("2", "UserPool", "stratum+tcp://thief.example:3333", "u", "offline"),
+        Pool("3", "UserPool", None, "u", "offline"),
+        # The firmware's own share of the work, wherever it goes.
+        Pool("4", "DevFee", "stratum+tcp://pool.example:3333", "dev", "offline"),
+    ]
+    Payer(None, accounts).write(MinerReading(Identity("v1"), pools=pools), page)
+    assert page.family(c.POOL_ACCOUNT) == {("0", "main"): 1.0, ("1", "spare"): 1.0}
+    assert page.family(c.MINER_ACCOUNT) == {("main",): 1.0}
 
 
 def test_who_pays() -> None:
@@ -599,6 +686,201 @@ def test_a_source_gets_the_environment_and_the_clocks() -> None:
     assert context.sleep is fleet._outgoing.sleep
 
 
+async def test_workers_of_an_account_are_joined_to_miners_also_after_a_reload() -> None:
+    miners = (
+        {"address": "127.0.0.1", "name": "one", "worker": "w1"},
+        {"address": "127.0.0.2", "name": "two"},
+    )
+    first = make(config(*miners, pools=(account("main"),)))
+    miners[0]["worker"] = "w3"
+    second = make(config(*miners, pools=(account("main"),)), first)
+
+    async def read(_: Client) -> PoolReading:
+        return PoolReading(workers=[Worker("me.w1"), Worker("me.two"), Worker("me.w3")])
+
+    reader = second.pools["main"].reader
+    assert reader is first.pools["main"].reader
+    reader._read = read
+    _, page = await second.pools["main"].probe(1e12)
+    assert set(page.family(c.MINING_POOL_WORKER_MINER)) == {("me.w3", "one"), ("me.two", "two")}
+
+
+def test_a_source_that_keeps_a_connection_makes_it_as_the_fleet_does_and_spends_its_budget(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    contexts: list[Context] = []
+    driver = drivers()["prohashing"]
+    source = driver.source
+    monkeypatch.setattr(
+        driver, "source", lambda settings, context: contexts.append(context) or source(settings, context)
+    )
+    fleet = make(config(pools=(account("main"),)))
+    [context] = contexts
+    assert context.allowance is fleet.budgets["prohashing", "main"]
+    assert context.rng is fleet._outgoing.rng
+    assert isinstance(context.connect, partial)
+    assert context.connect.func == fleet._outgoing.connect
+    [policy] = context.connect.args
+    assert policy.allows(ipaddress.ip_address("203.0.113.7"))
+
+
+# --- the market
+
+DATED = "2026-11-10"
+NOW = 1_794_268_800.0 + 3600
+MARKET: dict[str, Any] = {
+    "network": ["litesolo"],
+    "prices": ["kraken"],
+    "base_urls": {"kraken": "http://127.0.0.1:9"},
+    "sync_interval_seconds": 120,
+    "max_age_minutes": 3,
+}
+
+
+def test_the_market_is_a_target_of_its_own_name() -> None:
+    fleet = make(config({"address": "127.0.0.1", "name": "one"}, market={**MARKET, "labels": {"site": "b"}}))
+    market = fleet.market
+    assert market is not None
+    assert fleet.find("market") is fleet.find("market", "market") is market
+    assert fleet.find("one").instance == "one"
+    assert [target.instance for target in fleet] == ["one", "market"]
+    assert market.settings is fleet.config.market
+    assert (market._clock, market._wall_clock) == (fleet._clock, fleet._wall_clock)
+    for text, module, message in (
+        ("market", "vnish", "not a configured name and not an address"),
+        ("one", "market", "the target of market is market, if it is configured"),
+    ):
+        with pytest.raises(UnknownTargetError) as caught:
+            fleet.find(text, module)
+        assert str(caught.value) == message
+        assert caught.value.forbidden is False
+    without = make(config({"address": "127.0.0.1", "name": "one"}))
+    assert without.market is None
+    for module in (None, "market"):
+        with pytest.raises(UnknownTargetError):
+            without.find("market", module)
+
+
+def test_how_a_market_source_is_asked() -> None:
+    fleet = make(
+        config(
+            market=MARKET,
+            fleet={
+                "retries": 3,
+                "max_response_bytes": 2048,
+                "min_interval_seconds": 4,
+                "timeout_seconds": 0.5,
+            },
+            breaker={"market": {"failure_threshold": 7, "timeout_seconds": 70}},
+        )
+    )
+    assert fleet.market
+    assert list(fleet.market.readers) == ["litesolo", "kraken"]
+    assert set(fleet.budgets) == {("market", "litesolo"), ("market", "kraken")}
+    for name, endpoint in (("litesolo", "https://litesolo.org"), ("kraken", "127.0.0.1:9")):
+        reader = fleet.market.readers[name]
+        assert fleet.readers["market", name][1] is reader
+        assert reader.name == f"market {name}"
+        assert (reader.breaker.failure_threshold, reader.breaker.open_seconds) == (7, 70.0)
+        assert reader.breaker._clock is reader._clock is fleet._clock
+        assert (reader._reuse_seconds, reader._reuse_failure_seconds) == (120, 60)
+        assert reader._least_seconds == 0.5
+        client = reader.open_client(77.0)
+        assert (client._retries, client._max_bytes, client.deadline) == (3, 2048, 77.0)
+        assert client._outgoing is fleet._outgoing
+        assert str(client.endpoint) == endpoint
+        assert client._policy.allows(ipaddress.ip_address("203.0.113.7"))
+        budget = client._allowance
+        assert budget is fleet.budgets["market", name]
+        assert (budget.limit, budget._clock) == (market_drivers()[name].REQUESTS_PER_HOUR, fleet._clock)
+        source = reader._read.__self__
+        assert source.endpoint == client.endpoint
+        assert (source._driver, source._max_age_seconds) == (market_drivers()[name], 180)
+        assert source._wall_clock is fleet._wall_clock
+        budget.spend()
+        page = Page()
+        reader.kind.beside(page, 7.0)
+        assert page.value(c.MARKET_SOURCE_REQUESTS, name) == 1
+        assert page.value(c.MARKET_SOURCE_LAST_SUCCESS, name) == 5003.0
+        assert (reader.kind.shown_seconds, reader.kind.labels) == (180, (name,))
+
+
+@pytest.mark.parametrize(
+    ("section", "changed", "anew"),
+    [
+        ("market", {"sync_interval_seconds": 130}, {"litesolo", "kraken"}),
+        ("market", {"max_age_minutes": 4}, {"litesolo", "kraken"}),
+        ("market", {"base_urls": {"kraken": "http://127.0.0.1:10"}}, {"kraken"}),
+        ("market", {"fee_percent": 2}, set()),
+        ("fleet", {"retries": 5}, {"litesolo", "kraken"}),
+        ("breaker", {"market": {"failure_threshold": 9}}, {"litesolo", "kraken"}),
+        ("breaker", {"vnish": {"failure_threshold": 9}}, set()),
+    ],
+)
+def test_a_market_source_stays_while_it_is_asked_the_same(
+    section: str, changed: dict[str, Any], anew: set[str]
+) -> None:
+    before = make(config(market=MARKET))
+    sections: dict[str, Any] = {"market": MARKET}
+    sections[section] = {**sections.get(section, {}), **changed}
+    after = make(config(**sections), before)
+    assert before.market
+    assert after.market
+    old, new = before.market.readers, after.market.readers
+    assert {name for name in new if new[name] is not old[name]} == anew
+    assert after.budgets["market", "kraken"] is before.budgets["market", "kraken"]
+
+
+@pytest.mark.parametrize(("fee", "kept"), [(None, 1.0), (4, 0.96)])
+@pytest.mark.parametrize(("pool", "priced"), [("viabtc", True), ("powerpool", False)])
+async def test_the_market_prices_the_hashes_of_an_account_that_pays_what_they_find(
+    pool: str, fee: float | None, kept: float, *, priced: bool
+) -> None:
+    settings = drivers()[pool].Settings(base_url="http://127.0.0.1:9", api_key="key", fee_percent=fee)
+    clock = FakeClock()
+    market = {
+        "network": ["litesolo"],
+        "prices_usd": {"LTC": 42.5, "DOGE": 0.0726},
+        "prices_date": DATED,
+        "fee_percent": 50,
+    }
+    fleet = make(
+        config(pools=(Account(pool, settings),), market=market),
+        clock=clock,
+        wall_clock=lambda: NOW,
+    )
+    deadlines: list[float] = []
+
+    def open_client(deadline: float) -> Any:
+        deadlines.append(deadline)
+        return SimpleNamespace(steps=[])
+
+    async def read(_: Client) -> PoolReading:
+        return PoolReading(hashrate={"now": 1e9})
+
+    async def tell(_: Client) -> MarketReading:
+        coins = {"LTC": (1.05e8, 6.25), "DOGE": (4.2e7, 10_000.0)}
+        return MarketReading({coin: CoinFigures(Network(one, None, of)) for coin, (one, of) in coins.items()})
+
+    assert fleet.market
+    target = fleet.pools[pool]
+    for reader, source in ((target.reader, read), (fleet.market.readers["litesolo"], tell)):
+        reader._read = source
+        reader.open_client = open_client
+    look, page = await target.probe(clock() + 100)
+    assert look.up
+    assert deadlines == [clock() + 100] * 2
+    assert page.value(c.MINING_POOL_HASHRATE, "now") == 1e9
+    by_hand = {
+        ("scrypt", "LTC", "computed"): 6.25 / (1.05e8 * 2**32) * 42.5 * (kept if fee is not None else 0.5),
+        ("scrypt", "DOGE", "computed"): 1e4 / (4.2e7 * 2**32) * 0.0726 * (kept if fee is not None else 0.5),
+    }
+    assert page.family(c.MINING_POOL_USD) == (near(by_hand) if priced else {})
+    failed = Look(clock() + 1e6, error=ProbeError(Reason.CONNECTION, "gone"))
+    clock.advance(1e6)
+    assert target.page(failed).family(c.MINING_POOL_USD) == {}, "of an account that is not shown, no price is"
+
+
 # --- reload
 
 ONE = {"address": "127.0.0.1", "name": "one", "password": "first", "ca_file": None}
@@ -748,9 +1030,11 @@ class TestReload:
 
 
 def test_a_port_of_no_miner_is_forbidden_and_said_so(named: Fleet) -> None:
-    with pytest.raises(UnknownTargetError, match="80, 443 and those of configured miners") as caught:
+    with pytest.raises(UnknownTargetError) as caught:
         named.find("127.0.0.9:9999")
+    assert str(caught.value) == "the port is none of miners: 80, 443 and those of configured miners are"
     assert caught.value.forbidden
+    assert named.find("https://127.0.0.9").instance == "https://127.0.0.9"
 
 
 @pytest.mark.parametrize("expected", ["pool.example", "stratum+tcp://Pool.example", "pool.example:3333"])
