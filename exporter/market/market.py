@@ -297,6 +297,8 @@ class Market:
             return
         read = page.value(c.MINING_POOL_DATA_TIMESTAMP, "profitability")
         quoted = _shown(page, c.MINING_POOL_COINS)
+        if any(one.coin and one.coin not in quoted for one in quotes):
+            return
         if quoted:
             earned = [replace(one, coins=None) for one in view.earned(quoted)]
             _write(earned, _older(view.dated([*quoted], networks=False), read), page)

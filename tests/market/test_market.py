@@ -334,6 +334,8 @@ async def test_a_quote_in_coins_is_taken_at_their_prices_and_a_stale_one_is_not_
             ("DOGE", "computed"): near(4e-13 * 0.0726),
         }, "no sum of a quote and a half"
         assert page.value(c.MINING_POOL_DATA_TIMESTAMP, "computed") == STARTED - 5
+        part = PoolReading(profitability=[quote.profitability[0], Profitability("scrypt", coin="DOGE")])
+        assert earned(account_page(part, site.market)) == {}, "a coin without its rate leaves none a price"
         for one in quote.profitability:
             one.timestamp = STARTED - 3600
         page = account_page(quote, site.market)

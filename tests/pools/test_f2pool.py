@@ -74,7 +74,7 @@ async def test_the_values_without_a_token(tmp_path: Path) -> None:
     [
         ("wrong_key", "unauthorised", "unauthorised"),
         ("ip_not_allowed", "unauthorised", "unknown_account"),
-        ("unknown_account", "pool_error", "unknown_account"),
+        ("unknown_account", "unknown_account", "unknown_account"),
         ("throttled", "throttled", "throttled"),
         ("html", "html", "html"),
         ("empty", "empty", "empty"),

@@ -135,6 +135,16 @@ def test_a_document_without_dogecoin_has_none() -> None:
             assert "DOGE" not in labels, metric.name
 
 
+@pytest.mark.parametrize("absent", ["pps_rate", "pps_rate_avg_doge"])
+def test_of_two_coins_none_is_priced_alone(absent: str) -> None:
+    document = with_doge()
+    document["pool"] = {key: value for key, value in document["pool"].items() if key != absent}
+    page = page_of(reading(document))
+    assert len(page.family(c.MINING_POOL_COINS)) == 1
+    assert page.family(c.MINING_POOL_USD) == page.family(c.MINING_POOL_BTC) == {}
+    assert usd_per_hash(page) == {}
+
+
 @pytest.mark.parametrize("absent", ["workers", "pool", "network", "market", "recent_payouts"])
 def test_a_part_that_is_missing_is_absent_and_no_zero(absent: str) -> None:
     found = reading({key: value for key, value in RECORDED.items() if key != absent})

@@ -60,15 +60,14 @@ class TokenSource(PoolSource):
         """One reading; the account's hashrate must answer, the rest is welcome.
 
         Raises:
-            ProbeError: ``unauthorised`` or ``pool_error`` by the code of a refusal, else as ``ask``.
+            ProbeError: ``unauthorised``, ``unknown_account`` or ``pool_error`` by the code of a refusal, else
+                as ``ask``.
         """
         found = PoolReading()
         odd = found.unexpected
         parts = self._parts
         user = {"mining_user_name": self._account}
-        rates = await parts.required(
-            client, "hash_rate", 0.0, partial(self._post, "hash_rate/info", {"currency": "litecoin", **user})
-        )
+        rates = await parts.required(client, "hash_rate", 0.0, partial(self._rates, user))
         info = Fields(rates, "hash_rate", parts.odd("hash_rate", odd)).object("info")
         if not info:
             raise ProbeError(Reason.NO_DATA, "hash_rate/info has no figures of this account")
@@ -113,6 +112,15 @@ class TokenSource(PoolSource):
             )
             if rows:
                 _transactions(found, ticker, kind, Fields(rows, kind, parts.odd(part, found.unexpected)))
+
+    async def _rates(self, user: dict[str, Any], client: Client) -> Any:
+        """The account's hashrates; of their parameters only its name can be unknown."""
+        try:
+            return await self._post("hash_rate/info", {"currency": "litecoin", **user}, client)
+        except _ParametersError as error:
+            unknown = ProbeError(Reason.UNKNOWN_ACCOUNT, error.detail)
+            client.steps[-1].problem = str(unknown)
+            raise unknown from None
 
     async def _transactions(self, kind: str, asked: dict[str, Any], client: Client) -> Any:
         now = int(self._wall_clock())

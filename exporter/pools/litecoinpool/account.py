@@ -112,19 +112,27 @@ def _network(found: PoolReading, network: Fields, market: Fields) -> None:
 
 
 def _profitability(found: PoolReading, pool: Fields) -> None:
+    """What a hash earns of each coin; one whose rate is missing has an entry too: none is priced alone."""
     found.pays_ratio = pool.numeral("pps_ratio")
-    for ticker, key in (("LTC", "pps_rate"), ("DOGE", "pps_rate_avg_doge")):
-        a_share = pool.numeral(key)
-        if a_share is None:
-            continue
-        a_hash = a_share / HASHES_PER_SHARE
+    shares = {"LTC": pool.numeral("pps_rate"), "DOGE": pool.numeral("pps_rate_avg_doge")}
+    if shares["DOGE"] is None and found.coins["DOGE"].expected_24h is None:
+        # An older document, of when Litecoin was all there was.
+        del shares["DOGE"]
+    if all(a_share is None for a_share in shares.values()):
+        return
+    for ticker, a_share in shares.items():
+        a_hash = None if a_share is None else a_share / HASHES_PER_SHARE
         price = found.network(ticker)
         found.profitability.append(
             Profitability(
                 "scrypt",
                 coin=ticker,
                 coins=a_hash,
-                usd=None if price.price_usd is None else a_hash * price.price_usd,
-                btc=None if price.price_btc is None else a_hash * price.price_btc,
+                usd=_worth(a_hash, price.price_usd),
+                btc=_worth(a_hash, price.price_btc),
             )
         )
+
+
+def _worth(coins: float | None, price: float | None) -> float | None:
+    return None if coins is None or price is None else coins * price
