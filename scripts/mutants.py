@@ -41,7 +41,10 @@ ROOMS: dict[str, tuple[list[str], list[str]]] = {
     "pools-metrics": (["exporter/pools/metrics.py"], [f"{_POOLS}metrics.py"]),
     "pools": (
         [f"exporter/pools/{name}.py" for name in _SHARED],
-        [f"{_POOLS}{name}.py" for name in ("accounts", "answers", "budget", "parts", "reading", "settings")],
+        [
+            f"{_POOLS}{name}.py"
+            for name in ("accounts", "answers", "budget", "parts", "reading", "settings", "workers")
+        ],
     ),
     "litecoinpool": (["exporter/pools/litecoinpool/*.py"], [f"{_POOLS}litecoinpool.py"]),
     "viabtc": (["exporter/pools/viabtc/*.py"], [f"{_POOLS}viabtc.py", f"{_POOLS}accounts.py"]),

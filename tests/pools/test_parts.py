@@ -192,3 +192,62 @@ async def test_an_outcome_that_is_kept_is_odd_once(clock: FakeClock) -> None:
     await parts.optional(caller, "slow", 300, caller.call("slow"))  # type: ignore[arg-type]
     parts.odd("slow", odd)["field"] += 1
     assert odd == {"field": 2}
+
+
+async def test_what_is_told_of_a_call_is_its_own(clock: FakeClock) -> None:
+    parts, caller = make(clock)
+    assert (parts.age("a"), parts.error("a"), parts.up) == (None, None, {})
+    caller.error = ProbeError(Reason.HTTP_STATUS, "503", web_page=True)
+    await parts.optional(caller, "a", 60, caller.call("a"))  # type: ignore[arg-type]
+    assert parts.age("a") is None, "it was tried and never succeeded"
+    told = parts.error("a")
+    assert told
+    assert (told.reason, told.detail, told.web_page) == (Reason.HTTP_STATUS, "503", True)
+    assert parts.error("b") is None
+    caller.error = None
+    await parts.optional(caller, "b", 60, caller.call("b"))  # type: ignore[arg-type]
+    clock.advance(7)
+    assert (parts.age("a"), parts.age("b"), parts.error("b")) == (None, 7.0, None)
+    assert parts.up == {"a": False, "b": True}
+
+
+@pytest.mark.parametrize(
+    ("every", "repeat", "pause"), [(300.0, 0.0, 60.0), (20.0, 0.0, 20.0), (20.0, 90.0, 90.0)]
+)
+async def test_how_long_an_optional_call_that_failed_is_left_alone(
+    clock: FakeClock, every: float, repeat: float, pause: float
+) -> None:
+    parts, caller = make(clock, repeat=repeat)
+    caller.error = ProbeError(Reason.HTTP_STATUS, "503")
+    caller.deadline = clock() + 2
+    await parts.optional(caller, "a", every, caller.call("a"))  # type: ignore[arg-type]
+    for seconds, asked in ((pause - 0.5, 1), (0.5, 2)):
+        clock.advance(seconds)
+        caller.deadline = clock() + 1.25
+        await parts.optional(caller, "a", every, caller.call("a"))  # type: ignore[arg-type]
+        assert len(caller.asked) == asked
+
+
+@pytest.mark.parametrize(("left", "asked"), [(5.0, 2), (4.9, 1)])
+async def test_a_wait_leaves_a_second_for_the_call(clock: FakeClock, left: float, asked: int) -> None:
+    parts, caller = make(clock, gap=10.0)
+    await parts.optional(caller, "a", 60, caller.call("a"))  # type: ignore[arg-type]
+    clock.advance(6)
+    caller.deadline = clock() + left
+    await parts.optional(caller, "b", 60, caller.call("b"))  # type: ignore[arg-type]
+    assert len(caller.asked) == asked
+
+
+async def test_a_call_that_must_wait_shows_its_last_outcome_while_that_is_young(clock: FakeClock) -> None:
+    parts, caller = make(clock, gap=10.0)
+    await parts.required(caller, "a", 60, caller.call("a"))  # type: ignore[arg-type]
+    for seconds, value in ((599.0, "a1"), (1.0, None)):
+        clock.advance(seconds)
+        caller.deadline = clock() + 20
+        # Another has its turn, and leaves no time.
+        await parts.optional(caller, "b", 0, caller.call("b"))  # type: ignore[arg-type]
+        caller.deadline = clock() + 5
+        assert await parts.optional(caller, "a", 60, caller.call("a")) == value  # type: ignore[arg-type]
+    with pytest.raises(ProbeError, match="a: the pool's pause between calls is not over") as caught:
+        await parts.required(caller, "a", 60, caller.call("a"))  # type: ignore[arg-type]
+    assert caught.value.reason is Reason.THROTTLED
