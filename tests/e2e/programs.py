@@ -28,11 +28,11 @@ async def running(*command: str, directory: Path) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def serving(config: dict[str, Any], directory: Path) -> AsyncIterator[str]:
-    """The exporter with *config*, which is written into *directory*; its address."""
+async def serving(config: dict[str, Any], directory: Path, address: str = "") -> AsyncIterator[str]:
+    """The exporter with *config*, which is written into *directory*; its address, free unless given."""
     path = directory / "config.yaml"
     path.write_text(yaml.safe_dump(config))
-    address = f"127.0.0.1:{free_port()}"
+    address = address or f"127.0.0.1:{free_port()}"
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "exporter", "serve"),
         f"--config.file={path}",

@@ -1,0 +1,292 @@
+"""What a person gets for each thing that goes wrong: the shipped rules and routes in the real programs, sped up.
+
+A minute takes two seconds, in the rules, the routes and the simulated miners alike. Nothing else is changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import yaml
+
+from exporter.simulator.simulation import MinerSpec, Simulation
+from exporter.simulator.stack import Stack
+from exporter.units import duration_seconds
+from tests.conftest import ROOT
+from tests.e2e.inboxes import Mailbox, Slack
+from tests.e2e.programs import discovering_each_second, serving
+
+pytestmark = pytest.mark.e2e
+
+POOL_KIND = "litecoinpool"
+
+SPEED = 30
+# How long a condition may take to come true before the test gives up; nothing is measured with it.
+PATIENCE_SECONDS = 400
+
+# Of these one is meant to fire, and one tells of miners that are as different as simulated ones are.
+ALWAYS = ("MinefleetWatchdog", "MinefleetMinerFirmwareDiffers")
+SILENT = ("CRITICAL", "", "A miner does not answer.")
+IDLE = ("WARNING", "", "A miner answers but does not mine.")
+# For each fault the one message: how bad, which part, what.
+FAULTS = {
+    "unplugged": SILENT,
+    "hanging": SILENT,
+    "http_500": SILENT,
+    "html": SILENT,
+    "truncated_json": SILENT,
+    "board_lost": ("WARNING", " board 2", "A hashing board has died."),
+    "board_missing": ("WARNING", "", "A miner has lost a hashing board from sight."),
+    "fan_stopped": ("WARNING", " fan 0", "A fan has stopped."),
+    "overheating": ("CRITICAL", "", "A miner's chips are dangerously hot."),
+    "hashrate_drop": ("WARNING", "", "A miner hashes much less than in its last hour."),
+    "power_spike": ("WARNING", "", "A miner draws much more power than in its last hour."),
+    "paused": IDLE,
+    "failure": IDLE,
+    "process_dead": IDLE,
+    "shares_rejected": ("WARNING", "", "A pool rejects a miner's shares."),
+    "wrong_worker": ("CRITICAL", "", "A miner mines for somebody else."),
+}
+
+_DURATION = r"\d+[smhd](?:\d+[smhd])*"
+_IN_QUERIES = re.compile(rf"(\[|offset )({_DURATION})(?=[\]:]|\b)")
+
+
+def sooner(duration: object) -> str:
+    """A duration of the rules or the routes in the time of this test."""
+    return f"{round(1000 * duration_seconds(duration) / SPEED)}ms"
+
+
+def sped_up(rule: Mapping[str, Any]) -> dict[str, Any]:
+    """A rule, or what stands in one, whose times are shorter."""
+
+    def text(value: str) -> str:
+        return _IN_QUERIES.sub(lambda found: found[1] + sooner(found[2]), value)
+
+    return {
+        key: sooner(value)
+        if key in ("for", "keep_firing_for", "interval")
+        else sped_up(value)
+        if isinstance(value, dict)
+        else [sped_up(one) for one in value]
+        if isinstance(value, list)
+        else text(value)
+        if isinstance(value, str)
+        else value
+        for key, value in rule.items()
+    }
+
+
+class World:
+    """A sped-up site and those who hear of it."""
+
+    def __init__(self, simulation: Simulation, slack: Slack, mailbox: Mailbox, directory: Path) -> None:
+        self.simulation = simulation
+        self.slack = slack
+        self.mailbox = mailbox
+        self._directory = directory
+        self._opened = contextlib.AsyncExitStack()
+        self._exporter = contextlib.AsyncExitStack()
+        self._address = ""
+        self.config = simulation.configuration(
+            poll_interval_seconds=1, timeout_seconds=1.4, min_interval_seconds=0.1, collect={"chips": False}
+        )
+        self.config["fleet"]["expected_pools"] = ["eu.pool.example", "us.pool.example"]
+        self.config["breaker"] = {"vnish": {"timeout_seconds": 2}, POOL_KIND: {"timeout_seconds": 2}}
+        self.config["alerts"] = {"thresholds": {"offline_duration_minutes": 5 / SPEED}}
+
+    async def start(self) -> None:
+        """Start the exporter, Prometheus and Alertmanager, and wait until every miner hashes for a while."""
+        await self.start_exporter()
+        rules = self._directory / "rules"
+        rules.mkdir()
+        for path in (ROOT / "prometheus/rules").glob("*.yml"):
+            (rules / path.name).write_text(yaml.safe_dump(sped_up(yaml.safe_load(path.read_text()))))
+
+        def prometheus(settings: dict[str, Any]) -> None:
+            settings["global"] = {
+                "scrape_interval": "1500ms",
+                "scrape_timeout": "1500ms",
+                "evaluation_interval": "1s",
+            }
+            discovering_each_second(settings)
+            settings["rule_files"] = [f"{rules}/*.yml"]
+
+        def routes(settings: dict[str, Any]) -> None:
+            shorten(settings["route"])
+
+        def shorten(route: dict[str, Any]) -> None:
+            for key in ("group_wait", "group_interval", "repeat_interval"):
+                if key in route:
+                    route[key] = sooner(route[key])
+            for one in route.get("routes", []):
+                shorten(one)
+
+        self.stack = Stack(
+            ROOT,
+            self._directory,
+            exporter=self._address,
+            slack_url=self.slack.url,
+            smtp=self.mailbox.address,
+            edit_prometheus=prometheus,
+            edit_alertmanager=routes,
+        )
+        self._opened.push_async_callback(self.stack.stop)
+        await self.stack.start()
+        self.session = await self._opened.enter_async_context(aiohttp.ClientSession())
+        await self.until(
+            f"count(count_over_time(instance:vnish_hashing:bool[{sooner('15m')}]) > 20)"
+            f" == {len(self.simulation.miners)}"
+        )
+
+    async def start_exporter(self) -> None:
+        """Start the exporter, at the address it had before."""
+        self._address = await self._exporter.enter_async_context(
+            serving(self.config, self._directory, self._address)
+        )
+
+    async def stop_exporter(self) -> None:
+        """Let the exporter end."""
+        await self._exporter.aclose()
+
+    async def stop(self) -> None:
+        """Stop everything."""
+        await self._opened.aclose()
+        await self._exporter.aclose()
+
+    async def query(self, expression: str) -> list[dict[str, Any]]:
+        """What Prometheus answers now."""
+        url = f"http://{self.stack.prometheus}/api/v1/query"
+        async with self.session.get(url, params={"query": expression}) as response:
+            return (await response.json())["data"]["result"]  # type: ignore[no-any-return]
+
+    async def until(self, expression: str) -> None:
+        """Wait until an expression is anything."""
+
+        async def there() -> bool:
+            return bool(await self.query(expression))
+
+        await eventually(there)
+
+    async def quiet(self) -> None:
+        """Wait until no alert is pending or firing but those that always are."""
+        await self.until(f'absent(ALERTS{{alertname!~"{"|".join(ALWAYS)}"}})')
+
+    async def hears(self, *titles: str) -> None:
+        """Wait until each of *titles* has arrived in Slack."""
+
+        async def heard() -> bool:
+            return set(titles) <= set(self.slack.titles)
+
+        try:
+            await eventually(heard)
+        except TimeoutError:
+            missing = sorted(set(titles) - set(self.slack.titles))
+            raise AssertionError(f"not heard of {missing}, but of {self.slack.titles}") from None
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not await condition():
+            await asyncio.sleep(0.2)
+
+
+@contextlib.asynccontextmanager
+async def watched(specs: Sequence[MinerSpec], directory: Path) -> AsyncIterator[World]:
+    async with (
+        Slack.open() as slack,
+        Mailbox.open() as mailbox,
+        Simulation(specs, pools=[POOL_KIND], speed=SPEED) as simulation,
+    ):
+        world = World(simulation, slack, mailbox, directory)
+        try:
+            await world.start()
+            assert slack.titles == []
+            yield world
+        finally:
+            await world.stop()
+
+
+async def test_each_fault_is_one_message_and_its_end_another(tmp_path: Path) -> None:
+    """Each miner is alone at its site, so that no message is shared."""
+    miners = {fault: f"{fault.replace('_', '')}-l9-1" for fault in FAULTS}
+    specs = [MinerSpec(name, "l9", "1.3.4") for name in miners.values()]
+    async with watched(specs, tmp_path) as world:
+        begun, over = [], []
+        for fault, (severity, what, summary) in FAULTS.items():
+            name = miners[fault]
+            about = f"{name.partition('-')[0]}: {name}{what}: {summary}"
+            begun.append(f"[{severity}] {about}")
+            over.append(f"[RESOLVED] {about}")
+            await world.simulation.inject(name, fault)
+        await world.hears(*begun)
+        assert sorted(world.slack.titles) == sorted(begun), "one each, and nothing is over"
+        assert sorted(world.mailbox.subjects) == sorted(one for one in begun if one.startswith("[CRITICAL]"))
+        for attachment in world.slack.attachments:
+            assert "$" in attachment["text"], "what it costs"
+            assert "/d/minefleet-miner?var-miner=" in attachment["text"]
+            assert "/docs/runbook.md#minefleet" in attachment["text"]
+        for name in miners.values():
+            await world.simulation.repair(name)
+        await world.hears(*over)
+        await world.quiet()
+        assert sorted(world.slack.titles) == sorted([*begun, *over])
+
+
+async def test_sixty_miners_behind_a_dead_switch_are_one_message(tmp_path: Path) -> None:
+    specs = [MinerSpec(f"barn1-l9-{number:02d}", "l9", "1.3.4") for number in range(1, 61)]
+    async with watched(specs, tmp_path) as world:
+        for spec in specs:
+            await world.simulation.inject(spec.name, "unplugged")
+        await world.until('count(ALERTS{alertname="MinefleetMinerOffline", alertstate="firing"}) == 60')
+        await world.until(f'count_over_time(ALERTS{{alertname="MinefleetSiteDown"}}[{sooner("15m")}]) > 25')
+        title = "[CRITICAL] barn1: barn1: Many miners of a site are down at once."
+        assert world.slack.titles == world.mailbox.subjects == [title]
+        assert "60 miners of barn1 went silent together" in world.slack.attachments[0]["text"]
+        for spec in specs:
+            await world.simulation.repair(spec.name)
+        await world.hears(title.replace("CRITICAL", "RESOLVED"))
+        await world.quiet()
+        assert len(world.slack.titles) == 2
+
+
+async def test_a_dead_pool_a_dead_exporter_and_a_wrong_secret_are_told_of_once(tmp_path: Path) -> None:
+    specs = [MinerSpec(f"barn1-l9-{number}", "l9", "1.3.4") for number in range(1, 4)]
+    async with watched(specs, tmp_path) as world:
+        slack, mailbox = world.slack, world.mailbox
+
+        await world.simulation.inject("pool", "dead")
+        pool = f"{POOL_KIND}: A pool's interface gives no data."
+        await world.hears(f"[WARNING] {pool}")
+        await world.simulation.repair("pool")
+        await world.hears(f"[RESOLVED] {pool}")
+        await world.quiet()
+        assert len(slack.titles) == 2, slack.titles
+
+        await world.stop_exporter()
+        exporter = "minefleet: The exporter does not answer."
+        await world.hears(f"[CRITICAL] {exporter}")
+        # Long enough for the miners to be missed one by one.
+        await world.until(
+            f'count_over_time(ALERTS{{alertname="MinefleetExporterDown"}}[{sooner("20m")}]) > 30'
+        )
+        await world.start_exporter()
+        await world.hears(f"[RESOLVED] {exporter}")
+        await world.quiet()
+        assert len(slack.titles) == 4, slack.titles
+
+        slack.refuses = True
+        await world.simulation.inject("barn1-l9-1", "paused")
+
+        async def told() -> bool:
+            return any("Messages do not arrive" in one for one in mailbox.subjects)
+
+        await eventually(told)
+        assert len(slack.titles) == 4
