@@ -81,6 +81,12 @@ async def test_the_same_hour_through_relay_and_wamp_gives_the_same_series(tmp_pa
     async with wamp_site(tmp_path, LISTENER, RELAY) as site:
         await site.page("live")
         for minute in range(60):
+            # The connection is lost, and then spoilt; it is made anew and all is asked for again.
+            if minute in (5, 8):
+                await until(lambda: site.host.sessions)
+                [session] = site.host.sessions
+                await (session.drop() if minute == 5 else session.send_text("not json"))
+                await until(lambda: session not in site.host.sessions)  # noqa: B023
             # The pool is lost for long enough that its figures are withheld, and found again.
             if minute == 15:
                 await site.simulation.inject("prohashing", "stale")
@@ -102,6 +108,7 @@ async def test_the_same_hour_through_relay_and_wamp_gives_the_same_series(tmp_pa
                     await asyncio.sleep(0.01)
             assert (c.MINING_POOL_USD.name in found) == (not 24 <= minute < 40), minute
             assert site.reason("live") == site.reason("relay") == ""
+        assert site.host.connections == 3
 
 
 async def test_a_dropped_connection_is_made_again_and_subscribes_again(tmp_path: Path) -> None:
