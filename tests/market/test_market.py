@@ -16,6 +16,7 @@ from exporter.config.load import load
 from exporter.exposition import Page
 from exporter.fleet import Fleet
 from exporter.http import Outgoing
+from exporter.pools.litecoinpool.account import reading
 from exporter.pools.metrics import samples, usd_per_hash
 from exporter.pools.reading import Network, PoolReading, Profitability
 from exporter.server.app import create_app
@@ -24,6 +25,7 @@ from exporter.simulator.market import SOURCES
 from exporter.simulator.simulation import MinerSpec, Simulation
 from tests.conftest import FakeClock, near
 from tests.market.sites import STARTED, MarketSite, earned, market_site
+from tests.pools.test_litecoinpool import RECORDED
 
 GH_DAY = 1e9 * 86_400
 L9 = MinerSpec("l9", "l9", "1.2.7")
@@ -310,10 +312,10 @@ async def test_an_account_that_quotes_usd_is_left_alone(tmp_path: Path, clock: F
         assert page.value(c.MINING_POOL_DATA_TIMESTAMP, "computed") is None
 
 
-def account_page(reading: PoolReading, market: Any) -> Page:
+def account_page(told: PoolReading, market: Any) -> Page:
     page = Page()
-    assert not samples(reading, page, STARTED, STARTED - 5, 600.0)
-    market.price_account(reading, page, merged=True, fee_percent=None)
+    assert not samples(told, page, STARTED, STARTED - 5, 600.0)
+    market.price_account(told, page, merged=True, fee_percent=None)
     return page
 
 
@@ -347,7 +349,7 @@ async def test_a_quote_in_coins_is_taken_at_their_prices_and_a_stale_one_is_not_
 
 def test_a_price_of_one_coin_of_two_is_no_price() -> None:
     page = Page()
-    reading = PoolReading(
+    told = PoolReading(
         profitability=[
             Profitability("scrypt", coin="LTC", coins=2e-16, usd=1e-14, btc=1e-19),
             Profitability("scrypt", coin="DOGE", coins=4e-13, btc=3e-19),
@@ -355,7 +357,7 @@ def test_a_price_of_one_coin_of_two_is_no_price() -> None:
         ],
         networks={"LTC": Network(price_usd=42.5)},
     )
-    assert not samples(reading, page, STARTED, STARTED, 600.0)
+    assert not samples(told, page, STARTED, STARTED, 600.0)
     assert dict(page.families())[c.MINING_POOL_USD] == {("sha256d", "", "pool"): 1e-18}
     assert sum(earned(page, c.MINING_POOL_BTC).values()) == near(4e-19)
     assert page.value(c.COIN_PRICE_USD, "LTC", "pool") == 42.5
@@ -382,6 +384,26 @@ async def test_values_of_the_file_count_for_as_long_as_they_may(tmp_path: Path, 
         assert page.value(c.MARKET_UP) == 0
         assert earned(page) == {}
         assert page.value(c.COIN_PRICE_USD, "LTC", "configured") is None
+
+
+async def test_what_a_pool_quotes_for_a_share_and_the_computed_price_agree(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    """litecoinpool.org's recorded document, and the formula with that document's difficulty and price."""
+    difficulty, price = RECORDED["network"]["difficulty"], RECORDED["market"]["ltc_usd"]
+    market = {
+        "prices_usd": {"LTC": price, "DOGE": 0.0726},
+        "prices_date": "2026-11-10",
+        "difficulties": {"LTC": difficulty, "DOGE": 4.2e7},
+        "subsidies": {"LTC": 25},
+    }
+    account = Page()
+    assert not samples(reading(RECORDED), account, STARTED, STARTED, 600.0)
+    [quoted] = earned(account).values()
+    async with market_site(tmp_path, [], clock, market=market) as site:
+        computed = earned(await site.page())["LTC", "computed"]
+    # The pool pays 1.03 of what a share is worth; its rate has six digits.
+    assert quoted == pytest.approx(1.03 * computed, rel=1e-6)
 
 
 async def test_prices_of_the_file_go_with_a_network_that_is_asked(tmp_path: Path, clock: FakeClock) -> None:
