@@ -298,8 +298,12 @@ async def _show_notification(request: web.Request) -> web.Response:
     for attachment in message.get("attachments", []):
         print(f"\n>>> Slack {message.get('channel', '')}: {attachment.get('title', '')}", flush=True)
         text = str(attachment.get("text", ""))
-        # As Slack shows a link; to a Grafana that does not run it is none.
-        text = re.sub(r" ?<([^|>]+)\|([^>]+)>", r" \2: \1" if find_grafana() else "", text)
+        # As Slack shows a link; to a Grafana that does not run it is none. The runbook is the exporter's.
+        text = re.sub(
+            r" ?<([^|>]+)\|([^>]+)>",
+            lambda link: f" {link[2]}: {link[1]}" if find_grafana() or "/docs/" in link[1] else "",
+            text,
+        )
         for line in text.strip().splitlines():
             print(f"    {line}", flush=True)
     return web.Response(text="ok")

@@ -106,6 +106,8 @@ def test_it_prints_no_dead_link_and_no_hint_that_needs_more_than_is_there(demo: 
     assert demo.command("--break", victim, fault).returncode == 0
     demo.until(lambda: ">>> Slack" in demo.text())
     assert victim in demo.text().partition(">>> Slack")[2]
+    runbook = "http://localhost:10777/docs/runbook.md#minefleet"
+    demo.until(lambda: runbook in demo.text().partition(">>> Slack")[2])
     if shutil.which("grafana") is None:
         assert "/d/minefleet" not in demo.text().partition(">>> Slack")[2], (
             "no link to a Grafana that is not there"
