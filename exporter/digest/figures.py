@@ -22,7 +22,7 @@ _REQUEST_SECONDS = 60.0
 _RECENT = "[1h]"
 WORST = 3
 # Alerts that end only when somebody goes there with tools.
-HANDS = "MinefleetMiner(Offline|Board.*|FanLost|TemperatureHigh)"
+HANDS = "MinefleetMiner(Offline|Board.*|Chips.*|FanLost|FanSlow|TemperatureHigh|PsuHot|Zombie)"
 # Fires always; it says that alerts are recorded at all.
 WATCHDOG = "Watchdog"
 
