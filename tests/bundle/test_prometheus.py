@@ -112,6 +112,21 @@ def test_the_name_check_can_fail() -> None:
     }
 
 
+# Those that tell of the watchers, or of prices nobody knows: what is at stake is not known then, or all of it.
+WITHOUT_MONEY = re.compile(
+    "Minefleet(ExporterDown|ScrapeFailing|ConfigReloadFailed|DiscoveryFailing|NotificationsFailing|RulesFailing|Watchdog"
+    "|MarketDown|PoolDown|PoolProfitabilityStale|PoolAuditOff|MinerUnprofitable|MinerFirmwareDiffers)"
+)
+
+
+@pytest.mark.parametrize(
+    "rule", [rule for rule in rules() if "alert" in rule], ids=lambda rule: rule["alert"]
+)
+def test_an_alert_says_what_is_at_stake(rule: dict[str, Any]) -> None:
+    if not WITHOUT_MONEY.fullmatch(rule["alert"]):
+        assert "$" in re.sub(r"\$(labels|value)", "", rule["annotations"]["description"]), "dollars a day"
+
+
 @pytest.mark.parametrize(
     "rule", [rule for rule in rules() if "alert" in rule], ids=lambda rule: rule["alert"]
 )
