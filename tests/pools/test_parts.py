@@ -27,7 +27,8 @@ class Caller:
         return self.deadline - self.clock()
 
     def call(self, name: str):  # type: ignore[no-untyped-def]
-        async def ask(_: Client) -> str:
+        async def ask(client: Client) -> str:
+            assert client is self
             self.asked.append(name)
             if self.error:
                 raise self.error
@@ -46,9 +47,10 @@ def make(clock: FakeClock, gap: float = 0.0, repeat: float = 0.0) -> tuple[Parts
 
 async def test_each_call_has_its_own_rhythm(clock: FakeClock) -> None:
     parts, caller = make(clock)
-    for _ in range(10):
+    for number in range(10):
         await parts.required(caller, "quick", 60, caller.call("quick"))  # type: ignore[arg-type]
-        await parts.required(caller, "slow", 300, caller.call("slow"))  # type: ignore[arg-type]
+        kept = await parts.required(caller, "slow", 300, caller.call("slow"))  # type: ignore[arg-type]
+        assert kept == ("slow2" if number < 5 else "slow8")
         clock.advance(60)
     assert caller.asked.count("quick") == 10
     assert caller.asked.count("slow") == 2
@@ -248,6 +250,8 @@ async def test_a_call_that_must_wait_shows_its_last_outcome_while_that_is_young(
         await parts.optional(caller, "b", 0, caller.call("b"))  # type: ignore[arg-type]
         caller.deadline = clock() + 5
         assert await parts.optional(caller, "a", 60, caller.call("a")) == value  # type: ignore[arg-type]
+        if value:
+            assert await parts.required(caller, "a", 60, caller.call("a")) == value  # type: ignore[arg-type]
     with pytest.raises(ProbeError, match="a: the pool's pause between calls is not over") as caught:
         await parts.required(caller, "a", 60, caller.call("a"))  # type: ignore[arg-type]
     assert caught.value.reason is Reason.THROTTLED
