@@ -201,7 +201,7 @@ def _delivery() -> list[Any]:
                 (
                     "{{rule_group}}",
                     'label_replace(prometheus_rule_group_last_duration_seconds{rule_group=~".*minefleet.*"},'
-                    ' "rule_group", "$2 ($1)", "rule_group", ".*minefleet.(.+).yml;minefleet-(.+)")',
+                    ' "rule_group", "$2 ($1)", "rule_group", ".*minefleet.(.+).yml;minefleet-(?:alerts-)?(.+)")',
                 ),
             ),
         ),

@@ -118,7 +118,7 @@ async def test_a_pulled_plug_is_one_message_and_a_mail_and_its_end_another(world
     )
 
     # Several evaluations and group intervals later it is still one.
-    iterations = 'prometheus_rule_group_iterations_total{rule_group=~".*alerts.*minefleet-miners"}'
+    iterations = 'prometheus_rule_group_iterations_total{rule_group=~".*minefleet-alerts-miners"}'
 
     async def evaluated_again() -> bool:
         return bool(await world.query(f"sum(increase({iterations}[10s])) > 5"))
