@@ -62,7 +62,8 @@ def dashboard() -> Any:
     pictured = choice(
         "pictured",
         "Picture of",
-        'label_values(vnish_chip_temperature_celsius{job=~"$job", site=~"$site", rack=~"$rack", instance=~"$miner"}, instance)',
+        # One series of each miner that tells of its chips; those of the chips are hundreds.
+        'label_values(vnish_chips_age_seconds{job=~"$job", site=~"$site", rack=~"$rack", instance=~"$miner"}, instance)',
         single=True,
     )
     board = choice(

@@ -542,6 +542,13 @@ def test_no_panel_asks_for_the_chips_of_all_miners(asked: Asked) -> None:
         assert re.search(r'instance=~"\$(pictured|weak)"', chips)
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_no_filter_asks_for_the_chips_of_all_miners(path: Path) -> None:
+    for variable in variables(path).values():
+        for chips in re.findall(r"\bvnish_chip_(?!temperature_m)\w+\{[^}]*\}", str(variable["query"])):
+            assert 'instance=~"$pictured"' in chips
+
+
 def test_racks_and_sites_are_in_order() -> None:
     [room] = [panel for panel in panels(FLEET) if panel["title"] == "Where in the room?"]
     steps = room["transformations"]
