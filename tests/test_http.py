@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import ipaddress
 import random
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -912,3 +916,113 @@ def test_a_pin_may_be_written_with_colons_and_must_be_whole() -> None:
             tls_settings(ca_file=None, fingerprint=wrong)
     with pytest.raises(ValueError, match=r"^expected a readable file of certificates \(No such file"):
         tls_settings(ca_file="/nonexistent", fingerprint=None)
+
+
+class Greeter(asyncio.Protocol):
+    """Keeps the transport it was connected with."""
+
+    transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def about(self, what: str) -> Any:
+        assert self.transport is not None
+        return self.transport.get_extra_info(what)
+
+
+@contextlib.asynccontextmanager
+async def listening(
+    certificate: Path | None = None,
+) -> AsyncIterator[tuple[int, list[str]]]:
+    """A port that takes connections, with TLS if there is a certificate, and the names they came for."""
+    asked: list[str] = []
+    tls = None
+    if certificate:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate, certificate.with_name("key.pem"))
+        tls.sni_callback = lambda _socket, name, _context: asked.append(str(name))
+
+    kept: list[asyncio.StreamWriter] = []
+
+    async def keep(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        kept.append(writer)
+
+    server = await asyncio.start_server(keep, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield server.sockets[0].getsockname()[1], asked
+    finally:
+        server.close()
+        for writer in kept:
+            writer.transport.abort()
+        await server.wait_closed()
+        # What aborts has its turns of the loop.
+        await asyncio.sleep(0)
+
+
+async def test_a_connection_is_made_to_the_next_address_that_takes_it_and_that_is_kept_in_mind() -> None:
+    names = Names(dual=["127.0.0.3", "203.0.113.7", "127.0.0.1"])
+    async with listening() as (port, _), Outgoing.open_session() as session:
+        outgoing = Outgoing(session, lookup=names)
+        endpoint, greeter = Endpoint("http", "dual.test", port), Greeter()
+        await outgoing.connect(LOOPBACK, endpoint, lambda: greeter, 30)
+        assert greeter.about("peername") == ("127.0.0.1", port)
+        assert greeter.about("ssl_object") is None
+        assert str((await outgoing.addresses("dual.test"))[0]) == "127.0.0.1"
+        greeter.transport.abort()  # type: ignore[union-attr]
+
+
+async def test_why_no_connection_was_made() -> None:
+    async with Outgoing.open_session() as session:
+        outgoing = Outgoing(session, lookup=Names(gone=["127.0.0.2", "127.0.0.1"], far=["203.0.113.7"]))
+        endpoint = Endpoint("http", "gone.test", closed_port())
+        with pytest.raises(ProbeError) as refused:
+            await outgoing.connect(LOOPBACK, endpoint, Greeter, 30)
+        assert (refused.value.reason, refused.value.detail) == (Reason.CONNECTION, "Connection refused")
+        with pytest.raises(ProbeError) as outside:
+            await outgoing.connect(LOOPBACK, Endpoint("http", "far.test", 80), Greeter, 30)
+        assert outside.value.reason is Reason.REFUSED
+        with socket.socket() as deaf, socket.socket() as filler:
+            # Its queue is full, so the kernel drops whoever knocks.
+            deaf.bind(("127.0.0.1", 0))
+            deaf.listen(0)
+            filler.connect(deaf.getsockname())
+            endpoint = Endpoint("http", "127.0.0.1", deaf.getsockname()[1])
+            with pytest.raises(ProbeError) as silent:
+                await outgoing.connect(LOOPBACK, endpoint, Greeter, 0.6)
+        assert (silent.value.reason, silent.value.detail) == (Reason.TIMEOUT, "no connection within 1 s")
+
+
+async def test_an_address_that_swallows_a_connection_leaves_the_next_its_time() -> None:
+    async with listening() as (port, _), Outgoing.open_session() as session:
+        with socket.socket() as deaf, socket.socket() as filler:
+            deaf.bind(("127.0.0.2", port))
+            deaf.listen(0)
+            filler.connect(deaf.getsockname())
+            outgoing, greeter = Outgoing(session, lookup=Names(half=["127.0.0.2", "127.0.0.1"])), Greeter()
+            await outgoing.connect(LOOPBACK, Endpoint("http", "half.test", port), lambda: greeter, 4)
+        assert greeter.about("peername") == ("127.0.0.1", port)
+        greeter.transport.abort()  # type: ignore[union-attr]
+
+
+async def test_a_connection_wants_a_certificate_for_the_name_and_asks_nobody_else_without_one(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = Names(named=["127.0.0.1", "127.0.0.3"])
+    async with listening(certificate) as (port, asked), Outgoing.open_session() as session:
+        outgoing, greeter = Outgoing(session, lookup=names), Greeter()
+        with pytest.raises(ProbeError) as unknown:
+            await outgoing.connect(LOOPBACK, Endpoint("https", "named.test", port), Greeter, 30)
+        assert unknown.value.reason is Reason.CONNECTION
+        assert unknown.value.detail == "the certificate could not be verified"
+        trusting = ssl.create_default_context
+        monkeypatch.setattr(ssl, "create_default_context", lambda: trusting(cafile=str(certificate)))
+        # It is for the address 127.0.0.1 alone.
+        with pytest.raises(ProbeError) as other:
+            await outgoing.connect(LOOPBACK, Endpoint("https", "named.test", port), Greeter, 30)
+        assert other.value.detail == "the certificate could not be verified"
+        assert asked == ["named.test", "named.test"]
+        await outgoing.connect(LOOPBACK, Endpoint("https", "127.0.0.1", port), lambda: greeter, 30)
+        assert greeter.about("ssl_object").server_hostname == "127.0.0.1"
+        greeter.transport.abort()  # type: ignore[union-attr]
