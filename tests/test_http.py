@@ -1026,3 +1026,26 @@ async def test_a_connection_wants_a_certificate_for_the_name_and_asks_nobody_els
         await outgoing.connect(LOOPBACK, Endpoint("https", "127.0.0.1", port), lambda: greeter, 30)
         assert greeter.about("ssl_object").server_hostname == "127.0.0.1"
         greeter.transport.abort()  # type: ignore[union-attr]
+
+
+async def test_what_stands_between_a_request_and_its_answer_is_asked_at_every_attempt(
+    outgoing: Outgoing, serve: Serve
+) -> None:
+    seen = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        seen.append(request.headers.get("X-Proof"))
+        if len(seen) == 1:
+            assert request.transport
+            request.transport.abort()
+        return web.json_response({})
+
+    async def prove(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        request.headers["X-Proof"] = "7"
+        return await handler(request)
+
+    one = client(outgoing, await serve(answer), retries=1)
+    await one.request("GET", "/x", middlewares=(prove,))
+    assert seen == ["7", "7"]

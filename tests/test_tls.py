@@ -54,3 +54,19 @@ async def test_a_wrong_pin_and_an_unknown_certificate_are_not(outgoing: Outgoing
             await get(outgoing, endpoint, tls)
         assert caught.value.reason is Reason.CONNECTION
         assert words in caught.value.detail
+
+
+async def test_a_certificate_is_held_against_the_name_and_not_against_where_it_leads(
+    endpoint: Endpoint, certificate: Path
+) -> None:
+    async def lookup(_: str) -> list[str]:
+        return [endpoint.host]
+
+    trusted = tls_settings(ca_file=str(certificate), fingerprint=None)
+    async with Outgoing.open_session() as session:
+        outgoing = Outgoing(session, lookup=lookup)
+        assert await get(outgoing, endpoint, trusted) == {"a": 1}
+        # It is for the address alone.
+        with pytest.raises(ProbeError) as caught:
+            await get(outgoing, Endpoint("https", "named.test", endpoint.port), trusted)
+    assert caught.value.detail == "/x: the certificate could not be verified"
