@@ -46,15 +46,20 @@ ROOMS: dict[str, tuple[list[str], list[str]]] = {
             for name in ("accounts", "answers", "budget", "parts", "reading", "settings", "workers")
         ],
     ),
-    "litecoinpool": (["exporter/pools/litecoinpool/*.py"], [f"{_POOLS}litecoinpool.py"]),
-    "viabtc": (["exporter/pools/viabtc/*.py"], [f"{_POOLS}viabtc.py", f"{_POOLS}accounts.py"]),
-    "f2pool": (["exporter/pools/f2pool/*.py"], [f"{_POOLS}f2pool.py", f"{_POOLS}accounts.py"]),
-    "yiimp": (["exporter/pools/yiimp/*.py"], [f"{_POOLS}yiimp.py", f"{_POOLS}mining_dutch.py"]),
-    "powerpool": (["exporter/pools/powerpool/*.py"], [f"{_POOLS}powerpool.py"]),
-    "prohashing": (
-        ["exporter/pools/prohashing/*.py"],
-        [f"{_POOLS}{name}.py" for name in ("prohashing", "heard", "wamp")],
-    ),
+    **{
+        room: (
+            [f"exporter/pools/{room}/*.py"],
+            [f"{_POOLS}{name}.py" for name in ("bodies", "faults", *names)],
+        )
+        for room, names in {
+            "litecoinpool": ("litecoinpool",),
+            "viabtc": ("viabtc", "accounts"),
+            "f2pool": ("f2pool", "accounts"),
+            "yiimp": ("yiimp", "mining_dutch"),
+            "powerpool": ("powerpool",),
+            "prohashing": ("prohashing", "heard", "wamp"),
+        }.items()
+    },
 }
 
 
