@@ -152,6 +152,7 @@ def test_an_unconfigured_target_carries_nobodys_credentials_and_the_fleets_setti
     )
     target = fleet.find("127.0.0.9")
     assert fleet.find("127.0.0.9:80") is target
+    assert fleet.find("https://127.0.0.9") is not target
     assert target not in list(fleet)
     assert target.labels == {}
     assert target.audit is None
