@@ -99,6 +99,8 @@ class World:
             poll_interval_seconds=1, timeout_seconds=1.4, min_interval_seconds=0.1, collect={"chips": False}
         )
         self.config["fleet"]["expected_pools"] = ["eu.pool.example", "us.pool.example"]
+        # So cheap that a miner earns whatever it draws.
+        self.config["economics"] = {"electricity_usd_per_kwh": 0.03}
         self.config["breaker"] = {"vnish": {"timeout_seconds": 2}, POOL_KIND: {"timeout_seconds": 2}}
         self.config["alerts"] = {"thresholds": {"offline_duration_minutes": 5 / SPEED}}
 
