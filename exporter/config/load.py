@@ -250,12 +250,13 @@ class _Checker:
         ]
         for path, name in named:
             if name is not None and name not in known:
-                hint = self._hint(name, [*known]) if known else "; there are no accounts"
+                # Not all of them: a slip may have made a secret the name of an account.
+                hint = self._hint(name, [*known], listed=False) if known else "; there are no accounts"
                 self._fault(path, f"expected the name of an account{_found(name, path)}{hint}")
 
-    def _hint(self, key: str, known: list[str]) -> str:
+    def _hint(self, key: str, known: list[str], *, listed: bool = True) -> str:
         """What may have been meant; finding that is slow, so not for faults that are not told."""
-        return _nearest(key, known[:_MOST_FAULTS]) if len(self._faults) < _MOST_FAULTS else ""
+        return _nearest(key, known[:_MOST_FAULTS], listed) if len(self._faults) < _MOST_FAULTS else ""
 
     def _fault(self, path: KeyPath, text: str, line: int | None = None) -> None:
         known = self._document.lines
@@ -361,9 +362,11 @@ def _kind(value: Any) -> str:
     return "text" if isinstance(value, str) else "a number"
 
 
-def _nearest(key: str, known: list[str]) -> str:
+def _nearest(key: str, known: list[str], listed: bool = True) -> str:
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else f"; known here are {', '.join(sorted(known))}"
+    if close:
+        return f"; did you mean {close[0]}?"
+    return f"; known here are {', '.join(sorted(known))}" if listed else ""
 
 
 def _keys_at(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
