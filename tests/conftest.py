@@ -56,6 +56,10 @@ class FakeClock:
     def advance(self, seconds: float) -> None:
         self.now += seconds
 
+    async def sleep(self, seconds: float) -> None:
+        """A pause that is over at once."""
+        self.advance(seconds)
+
 
 @pytest.fixture
 def clock() -> FakeClock:

@@ -74,9 +74,6 @@ async def record(
     recording = Recording()
     names = read_by_the_rules()
 
-    async def sleep(seconds: float) -> None:
-        clock.advance(seconds)
-
     def wall() -> float:
         return 1_795_000_000.0 + clock()
 
@@ -94,7 +91,11 @@ async def record(
         path = tmp_path / f"{name}.yaml"
         path.write_text(yaml.safe_dump(config))
         fleet = Fleet(
-            load(path, {}), Outgoing(session, clock=clock, sleep=sleep), {}, clock=clock, wall_clock=wall
+            load(path, {}),
+            Outgoing(session, clock=clock, sleep=clock.sleep),
+            {},
+            clock=clock,
+            wall_clock=wall,
         )
         for step in range(STEPS):
             for target in (*fleet.miners.values(), *fleet.pools.values()):

@@ -62,9 +62,6 @@ async def market_site(
 ) -> AsyncIterator[MarketSite]:
     """Sources and accounts on loopback; *market* and *account* add to their sections."""
 
-    async def sleep(seconds: float) -> None:
-        clock.advance(seconds)
-
     started = clock()
 
     def wall() -> float:
@@ -80,7 +77,7 @@ async def market_site(
             one |= account or {}
         path = tmp_path / "config.yaml"
         path.write_text(yaml.safe_dump(config))
-        outgoing = Outgoing(session, clock=clock, sleep=sleep)
+        outgoing = Outgoing(session, clock=clock, sleep=clock.sleep)
         yield MarketSite(simulation, Fleet(load(path, {}), outgoing, {}, clock=clock, wall_clock=wall), clock)
 
 

@@ -51,8 +51,8 @@ async def test_a_hash_earns_what_difficulty_subsidy_and_price_say(
         vector(site)
         page = await site.page()
         coins = earned(page, c.MINING_POOL_COINS)
-        assert coins["LTC", "computed"] * GH_DAY == pytest.approx(0.0120976701, rel=5e-9)
-        assert coins["DOGE", "computed"] * GH_DAY == pytest.approx(31.211106027, rel=5e-10)
+        assert coins["LTC", "computed"] * GH_DAY == near(0.0120976701, rel=5e-9)
+        assert coins["DOGE", "computed"] * GH_DAY == near(31.211106027, rel=5e-10)
         usd = earned(page)
         assert usd.keys() == {("LTC", "computed"), ("DOGE", "computed")}
         assert round(sum(usd.values()) * GH_DAY, 7) == 6.7458359
@@ -403,7 +403,7 @@ async def test_what_a_pool_quotes_for_a_share_and_the_computed_price_agree(
     async with market_site(tmp_path, [], clock, market=market) as site:
         computed = earned(await site.page())["LTC", "computed"]
     # The pool pays 1.03 of what a share is worth; its rate has six digits.
-    assert quoted == pytest.approx(1.03 * computed, rel=1e-6)
+    assert quoted == near(1.03 * computed)
 
 
 async def test_prices_of_the_file_go_with_a_network_that_is_asked(tmp_path: Path, clock: FakeClock) -> None:

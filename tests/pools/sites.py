@@ -126,9 +126,6 @@ async def clocked_pool(
 ) -> AsyncIterator[tuple[Any, Target]]:
     """One account at a simulated pool of *kind*, and its host, both on a clock that moves only when told."""
 
-    async def sleep(seconds: float) -> None:
-        clock.advance(seconds)
-
     def wall() -> float:
         return 1_795_000_000.0 + clock()
 
@@ -140,7 +137,7 @@ async def clocked_pool(
         _section(simulation, config, kind).update(account or {})
         path = tmp_path / "config.yaml"
         path.write_text(yaml.safe_dump(config))
-        outgoing = Outgoing(session, clock=clock, sleep=sleep)
+        outgoing = Outgoing(session, clock=clock, sleep=clock.sleep)
         fleet = Fleet(load(path, {}), outgoing, {}, clock=clock, wall_clock=wall)
         yield simulation.pools[kind], fleet.pools[kind]
 

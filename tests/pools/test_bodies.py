@@ -22,6 +22,7 @@ from exporter.config.load import load
 from exporter.exposition import Page
 from exporter.fleet import Fleet
 from exporter.http import Outgoing
+from tests.conftest import FakeClock, near
 from tests.pools.sites import figures
 from tests.pools.wamp import wamp_site
 
@@ -32,28 +33,12 @@ DAY = 86_400
 Expected = dict[c.Metric, dict[tuple[str, ...], float]]
 
 
-class Time:
-    """A clock on which pauses are over at once."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def wall(self) -> float:
-        return NOW
-
-    async def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
 @contextlib.asynccontextmanager
 async def account_of(
     tmp_path: Path, account: dict[str, Any], answer: Callable[[web.Request, str], Any]
 ) -> AsyncIterator[Callable[[], Any]]:
     """The pages of an account at a pool that gives *answer* to each request and its text, over a socket."""
-    time = Time()
+    clock = FakeClock()
 
     async def told(request: web.Request) -> web.Response:
         found = answer(request, await request.text())
@@ -65,13 +50,13 @@ async def account_of(
         path = tmp_path / "config.yaml"
         base_url = f"http://127.0.0.1:{server.port}"
         path.write_text(yaml.safe_dump({"pools": [{"name": "main", "base_url": base_url, **account}]}))
-        outgoing = Outgoing(session, clock=time, sleep=time.sleep)
-        fleet = Fleet(load(path, {}), outgoing, {}, clock=time, wall_clock=time.wall)
+        outgoing = Outgoing(session, clock=clock, sleep=clock.sleep)
+        fleet = Fleet(load(path, {}), outgoing, {}, clock=clock, wall_clock=lambda: NOW)
 
         async def page() -> Page:
-            time.now += 600
+            clock.advance(600)
             # Enough for every call of a pool that wants ten seconds between two.
-            _, found = await fleet.pools["main"].probe(time() + 300)
+            _, found = await fleet.pools["main"].probe(clock() + 300)
             assert found.value(c.MINING_POOL_UP) == 1
             return found
 
@@ -83,7 +68,7 @@ def assert_page(page: Page, expected: Expected) -> None:
     found = figures(page)
     assert found.keys() == {metric.name for metric in expected}
     for metric, values in expected.items():
-        assert found[metric.name] == pytest.approx(values, rel=1e-12), metric.name
+        assert found[metric.name] == near(values, rel=1e-12), metric.name
 
 
 def query(request: web.Request, **expected: str) -> bool:

@@ -121,9 +121,7 @@ def test_the_values_of_two_coins_and_three_workers() -> None:
     assert page.value(c.MINING_POOL_WORKER_LAST_SHARE, "user.3") is None, "0 is never"
     assert page.value(c.MINING_POOL_WORKER_ONLINE, "user.2") == 0
     assert page.value(c.MINING_POOL_COINS, "scrypt", "DOGE", "pool") == 4.2e-7 / 65_536
-    assert page.value(c.MINING_POOL_USD, "scrypt", "LTC", "pool") == pytest.approx(
-        1.05305e-10 / 65_536 * 183.02
-    )
+    assert page.value(c.MINING_POOL_USD, "scrypt", "LTC", "pool") == near(1.05305e-10 / 65_536 * 183.02)
     assert usd_per_hash(page)["scrypt"] == near((1.05305e-10 * 183.02 + 4.2e-7 * 0.0726) / 65_536)
     assert page.value(c.MINING_POOL_DATA_TIMESTAMP, "account") == 1517124990.0
 

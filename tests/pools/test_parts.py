@@ -38,10 +38,7 @@ class Caller:
 
 
 def make(clock: FakeClock, gap: float = 0.0, repeat: float = 0.0) -> tuple[Parts, Caller]:
-    async def sleep(seconds: float) -> None:
-        clock.advance(seconds)
-
-    parts = Parts(clock, kept_seconds=600, gap_seconds=gap, repeat_seconds=repeat, sleep=sleep)
+    parts = Parts(clock, kept_seconds=600, gap_seconds=gap, repeat_seconds=repeat, sleep=clock.sleep)
     return parts, Caller(clock)
 
 
