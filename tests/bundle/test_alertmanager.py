@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,22 +90,25 @@ def test_no_secret_is_in_the_file_and_each_is_a_file() -> None:
     assert "slack_api_url" not in config["global"]
 
 
+INHIBITIONS = yaml.safe_load(CONFIG.read_text("utf-8"))["inhibit_rules"]
+
+
+def matches(matchers: Sequence[str], labels: Mapping[str, str]) -> bool:
+    """Whether an alert with *labels* is one of those that *matchers*, as they stand in the file, take."""
+    parts = (re.fullmatch(r'(\w+)(=~|=)"(.*)"', one).groups() for one in matchers)  # type: ignore[union-attr]
+    return all(
+        re.fullmatch(value if operator == "=~" else re.escape(value), labels.get(label, ""))
+        for label, operator, value in parts
+    )
+
+
 def inhibited(source: str, target: str) -> bool:
     """Whether an alert of one name silences one of another, for the same instance."""
-    import re
-
-    def matches(matchers: list[str], name: str) -> bool:
-        for matcher in matchers:
-            label, operator, value = re.fullmatch(r'(\w+)(=~|=)"(.*)"', matcher).groups()  # type: ignore[union-attr]
-            actual = {"alertname": name}.get(label)
-            if actual is None:
-                return False
-            if not (re.fullmatch(value, actual) if operator == "=~" else actual == value):
-                return False
-        return True
-
-    rules = yaml.safe_load(CONFIG.read_text())["inhibit_rules"]
-    return any(matches(r["source_matchers"], source) and matches(r["target_matchers"], target) for r in rules)
+    return any(
+        matches(one["source_matchers"], {"alertname": source})
+        and matches(one["target_matchers"], {"alertname": target})
+        for one in INHIBITIONS
+    )
 
 
 @pytest.mark.parametrize(
@@ -159,20 +162,9 @@ def test_what_an_alert_inhibits_is_over_before_it() -> None:
     ]
 
     def taken(matchers: Sequence[str]) -> list[dict[str, Any]]:
-        wanted = {
-            label: value.strip('"')
-            for label, _, value in (re.split("(=~|=)", one, maxsplit=1) for one in matchers)
-        }
-        return [
-            rule
-            for rule in rules
-            if all(
-                re.fullmatch(value, {"alertname": rule["alert"], **rule["labels"]}.get(label, ""))
-                for label, value in wanted.items()
-            )
-        ]
+        return [rule for rule in rules if matches(matchers, {"alertname": rule["alert"], **rule["labels"]})]
 
-    for inhibition in yaml.safe_load(CONFIG.read_text())["inhibit_rules"]:
+    for inhibition in INHIBITIONS:
         if not any(one.startswith("alertname") for one in inhibition["source_matchers"]):
             continue
         targets = taken(inhibition["target_matchers"])

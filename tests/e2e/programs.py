@@ -1,18 +1,38 @@
-"""Programs that run while a test does, and a Prometheus that need not be waited for."""
+"""Programs that run while a test does, a Prometheus that need not be waited for, and what it answers."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import yaml
 
 from exporter.simulator.stack import free_port
 from tests.conftest import ROOT
+
+# How long a condition may take to come true before a test gives up; nothing is measured with it.
+PATIENCE_SECONDS = 400
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until *condition* is true; a program that does not listen yet is asked again."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            with contextlib.suppress(aiohttp.ClientError):
+                if await condition():
+                    return
+            await asyncio.sleep(0.2)
+
+
+async def answer_of(session: aiohttp.ClientSession, address: str, path: str, **query: str) -> Any:
+    """The data that the Prometheus at *address*, or what speaks like it, answers at *path* of its API."""
+    async with session.get(f"http://{address}/api/v1/{path}", params=query) as response:
+        return (await response.json())["data"]
 
 
 @contextlib.asynccontextmanager

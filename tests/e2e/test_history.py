@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import re
 import shutil
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +15,9 @@ import yaml
 from exporter.simulator.simulation import MinerSpec, Simulation
 from exporter.simulator.stack import Stack, free_port
 from tests.conftest import ROOT
-from tests.e2e.programs import discovering_each_second, running, serving
+from tests.e2e.programs import answer_of, discovering_each_second, eventually, running, serving
 
 FOLDER = ROOT / "deploy/history"
-# How long a condition may take to come true before the test gives up; nothing is measured with it.
-PATIENCE_SECONDS = 120
 
 
 def flags() -> list[str]:
@@ -55,15 +51,6 @@ def test_only_how_long_prometheus_keeps_is_changed() -> None:
     assert len(changed["command"]) == len(single["command"])
     for bind in changed["volumes"]:
         assert (ROOT / bind["source"]).is_file()
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while True:
-            with contextlib.suppress(aiohttp.ClientError):
-                if await condition():
-                    return
-            await asyncio.sleep(0.2)
 
 
 @pytest.mark.e2e
@@ -101,15 +88,11 @@ async def test_chips_stay_in_prometheus_and_all_else_is_kept_for_years(tmp_path:
         session = await opened.enter_async_context(aiohttp.ClientSession())
 
         async def series(address: str, selector: str) -> list[dict[str, str]]:
-            url = f"http://{address}/api/v1/series"
-            async with session.get(url, params={"match[]": selector}) as response:
-                return (await response.json())["data"]  # type: ignore[no-any-return]
+            return await answer_of(session, address, "series", **{"match[]": selector})  # type: ignore[no-any-return]
 
         async def scraped_again_and_again() -> bool:
-            url = f"http://{stack.prometheus}/api/v1/query"
-            query = {"query": "count_over_time(vnish_up[5m]) > 4"}
-            async with session.get(url, params=query) as response:
-                return bool((await response.json())["data"]["result"])
+            query = "count_over_time(vnish_up[5m]) > 4"
+            return bool((await answer_of(session, stack.prometheus, "query", query=query))["result"])
 
         async def kept() -> bool:
             return bool(await series(victoria, "vnish_board_hashrate_hashes_per_second"))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,9 @@ from exporter.simulator.simulation import Simulation, mixed_fleet
 from exporter.simulator.stack import Stack
 from tests.conftest import ROOT
 from tests.e2e.inboxes import Mailbox, Slack
-from tests.e2e.programs import all_each_second, serving
+from tests.e2e.programs import all_each_second, answer_of, eventually, serving
 
 pytestmark = pytest.mark.e2e
-
-# How long a condition may take to come true before the test gives up; nothing is measured with it.
-PATIENCE_SECONDS = 120
 
 
 class World:
@@ -37,19 +33,12 @@ class World:
         self.session = aiohttp.ClientSession()
 
     async def query(self, expression: str) -> list[dict[str, Any]]:
-        url = f"http://{self.stack.prometheus}/api/v1/query"
-        async with self.session.get(url, params={"query": expression}) as response:
-            return (await response.json())["data"]["result"]  # type: ignore[no-any-return]
+        found = await answer_of(self.session, self.stack.prometheus, "query", query=expression)
+        return found["result"]  # type: ignore[no-any-return]
 
     async def targets(self) -> list[dict[str, Any]]:
-        async with self.session.get(f"http://{self.stack.prometheus}/api/v1/targets") as response:
-            return (await response.json())["data"]["activeTargets"]  # type: ignore[no-any-return]
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not await condition():
-            await asyncio.sleep(0.2)
+        found = await answer_of(self.session, self.stack.prometheus, "targets")
+        return found["activeTargets"]  # type: ignore[no-any-return]
 
 
 @pytest.fixture
