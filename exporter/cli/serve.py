@@ -111,7 +111,7 @@ async def _serve(path: Path, config: Config, web_config: WebConfig, host: str, p
                     miners=len(runtime.fleet.miners),
                     pools=len(runtime.fleet.pools),
                 )
-            async with service.ready(f"{len(runtime.fleet.miners)} miners, {len(runtime.fleet.pools)} pools"):
+            async with service.ready():
                 await stop.wait()
             log.info("stopping")
         finally:

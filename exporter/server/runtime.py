@@ -14,6 +14,7 @@ from exporter.config.load import ConfigError, load
 from exporter.config.schema import Config
 from exporter.fleet import Fleet
 from exporter.http import Outgoing
+from exporter.server import service
 from exporter.server.http_sd import Discovery
 from exporter.telemetry import Telemetry
 
@@ -124,6 +125,8 @@ class Runtime:
     def _not_taken_over(self, faults: list[str]) -> list[str]:
         self.telemetry.reload_successful.set(0)
         log.error("configuration not taken over", file=str(self.path), faults=faults)
+        # Who reloads by signal, as systemd does, gets no answer.
+        service.show(f"{self._counts()}; not taken over: {faults[0]}")
         return faults
 
     def _taken_over(self) -> None:
@@ -134,6 +137,10 @@ class Runtime:
         self.telemetry.pools.set(len(self.fleet.pools))
         self.telemetry.reload_successful.set(1)
         self.telemetry.reload_timestamp.set(self.wall_clock())
+        service.show(self._counts())
+
+    def _counts(self) -> str:
+        return f"{len(self.fleet.miners)} miners, {len(self.fleet.pools)} pools"
 
     def _breaker_states(self) -> Iterator[tuple[str, str]]:
         for target in self.fleet:

@@ -1,4 +1,4 @@
-"""What systemd is told, where it runs the exporter: that it is ready, and then that it is alive.
+"""What systemd is told, where it runs the exporter: that it is ready, that it is alive, and how things are.
 
 The protocol is that of sd_notify(3): datagrams to the socket that ``NOTIFY_SOCKET`` names.
 """
@@ -13,18 +13,23 @@ from collections.abc import AsyncIterator
 
 
 @contextlib.asynccontextmanager
-async def ready(status: str) -> AsyncIterator[None]:
-    """Ready inside, with *status* to show, and stopping afterwards.
+async def ready() -> AsyncIterator[None]:
+    """Ready inside, and stopping afterwards.
 
     The watchdog is fed by the event loop that answers scrapes, so that one which hangs is started again.
     """
-    _tell(f"READY=1\nSTATUS={status}")
+    _tell("READY=1")
     feeder = asyncio.create_task(_feed())
     try:
         yield
     finally:
         feeder.cancel()
         _tell("STOPPING=1")
+
+
+def show(status: str) -> None:
+    """The line of ``systemctl status`` from now on."""
+    _tell(f"STATUS={status}")
 
 
 async def _feed() -> None:

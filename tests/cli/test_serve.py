@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -51,7 +52,7 @@ async def test_a_scraper_that_leaves_takes_its_question_to_the_miner_along(tmp_p
         assert process.returncode == 0
 
 
-async def test_systemd_is_told_when_it_is_ready_alive_and_stopping(tmp_path: Path) -> None:
+async def test_systemd_is_told_when_it_is_ready_alive_reloaded_and_stopping(tmp_path: Path) -> None:
     told: asyncio.Queue[str] = asyncio.Queue()
 
     class Manager(asyncio.DatagramProtocol):
@@ -74,12 +75,24 @@ async def test_systemd_is_told_when_it_is_ready_alive_and_stopping(tmp_path: Pat
     )
     try:
         async with asyncio.timeout(60):
-            assert await told.get() == "READY=1\nSTATUS=1 miners, 0 pools"
+            assert [await told.get() for _ in range(2)] == ["STATUS=1 miners, 0 pools", "READY=1"]
             assert [await told.get() for _ in range(3)] == ["WATCHDOG=1"] * 3
+
+            async def news() -> str:
+                while (said := await told.get()) == "WATCHDOG=1":
+                    pass
+                return said
+
+            file.write_text("fleet: {miner_ips: [127.77.0.1, 127.77.0.2]}\n")
+            process.send_signal(signal.SIGHUP)
+            assert await news() == "STATUS=2 miners, 0 pools"
+            file.write_text("fleet: {miner_ips: [127.77.0.1], miners_ip: []}\n")
+            process.send_signal(signal.SIGHUP)
+            assert (await news()).startswith(
+                f"STATUS=2 miners, 0 pools; not taken over: {file}:1: fleet.miners_ip: unknown key"
+            )
             process.terminate()
-            while (said := await told.get()) == "WATCHDOG=1":
-                pass
-        assert said == "STOPPING=1"
+            assert await news() == "STOPPING=1"
     finally:
         if process.returncode is None:
             process.terminate()
