@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,10 +31,17 @@ case "$*" in
     "-m venv --clear "*) mkdir -p "$4/bin" && cp "$0" "$4/bin/python" && touch "$4/pip" ;;
     *"import pip"*) [ -e "$(dirname "$0")/../pip" ] ;;
     *"import exporter"*) cat "$RECORD.exporter" 2>/dev/null ;;
-    "-m pip install"*) echo "pip $*" >>"$RECORD"; echo "$PWD/exporter" >"$RECORD.exporter" ;;
+    "-m pip install"*)
+        echo "pip $*" >>"$RECORD"; echo "$PWD/exporter" >"$RECORD.exporter"
+        # As a build does, in the folder it is made from.
+        mkdir -p build minefleet_exporter.egg-info
+        echo '#!/bin/sh' >"$(dirname "$0")/minefleet-exporter"
+        chmod 755 "$(dirname "$0")/minefleet-exporter"
+        [ -z "${HOLD_PIP:-}" ] || { touch "$RECORD.held"; sleep 600; }
+        ;;
 esac
 """
-Run = Callable[..., subprocess.Popen[str]]
+BORROWED = ("sh", "cat", "cp", "chmod", "dirname", "env", "grep", "id", "ln", "mkdir", "rm", "sleep", "touch")
 
 
 @pytest.fixture
@@ -52,7 +58,7 @@ def checkout(tmp_path: Path) -> Path:
     for name, text in (("apt-get", APT), ("python3", PYTHON), ("deb-systemd-helper", HELPER)):
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
-    for name in ("sh", "cat", "cp", "chmod", "dirname", "env", "grep", "id", "mkdir", "rm", "sleep", "touch"):
+    for name in BORROWED:
         (programs / name).symlink_to(str(shutil.which(name)))
     return folder
 
@@ -65,6 +71,7 @@ def bootstrap(checkout: Path, kind: str = "demo", **environ: str) -> subprocess.
             "PATH": str(checkout.parent / "bin"),
             "RECORD": str(checkout.parent / "record"),
             "MINEFLEET_POLICY": str(checkout.parent / "policy-rc.d"),
+            "MINEFLEET_ROOT": str(checkout.parent / "machine"),
             **environ,
         },
         stdout=subprocess.PIPE,
@@ -150,3 +157,30 @@ def test_a_copy_of_the_source_is_replaced_by_the_source(checkout: Path) -> None:
     installs = [line for line in recorded(checkout) if line.startswith("pip")]
     assert len(installs) == 2
     assert installs[1].endswith(" -e .")
+
+
+def test_what_root_installs_leaves_nothing_in_the_source(checkout: Path) -> None:
+    machine = checkout.parent / "machine"
+    (machine / "usr/local/bin").mkdir(parents=True)
+    before = sorted(checkout.rglob("*"))
+    run(checkout, "install")
+    assert (machine / "usr/local/bin/minefleet-exporter").exists()
+    # Else `make demo`, as the user whose checkout it is, could not build.
+    assert sorted(checkout.rglob("*")) == before
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+def test_an_installation_that_is_broken_off_leaves_nothing(checkout: Path, ending: signal.Signals) -> None:
+    machine = checkout.parent / "machine"
+    (machine / "usr/local/bin").mkdir(parents=True)
+    before = sorted(checkout.rglob("*"))
+    process = bootstrap(checkout, "install", HOLD_PIP="1")
+    held = checkout.parent / "record.held"
+    while not held.exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, ending)
+    process.communicate()
+    assert process.returncode != 0
+    assert list(machine.rglob("*minefleet*")) == []
+    assert sorted(checkout.rglob("*")) == before
