@@ -1,4 +1,4 @@
-.PHONY: install demo test compose-test lint docs dashboards bench scale mutants alert-quality rule-mutants clean
+.PHONY: install demo test compose-test dashboards-test lint docs dashboards bench scale mutants alert-quality rule-mutants clean
 
 install: ## the exporter, for this machine; as root
 	@scripts/bootstrap install
@@ -20,6 +20,13 @@ lint: ## what must be clean
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+
+dashboards-test: ## the dashboards' tables through Grafana's own transformations, where there is Node.js
+	@scripts/bootstrap test
+	@if ! command -v npm >/dev/null; then echo "skipped: Grafana's transformations need Node.js 20 or newer, with npm"; else \
+	    mkdir -p build/grafana && cp tests/grafana/package.json build/grafana/ && \
+	    npm install --prefix build/grafana --no-package-lock --no-audit --no-fund --loglevel error && \
+	    MINEFLEET_GRAFANA_DATA=build/grafana .venv/bin/python -m pytest tests/grafana tests/e2e/test_dashboards.py; fi
 
 docs: ## docs/metrics.md from the catalogue
 	@scripts/bootstrap test
