@@ -55,5 +55,11 @@ async def ask(
         except ProbeError as error:
             raise ProbeError(error.reason, f"{name}: {error.detail}") from None
     except ProbeError as error:
-        client.steps[-1].problem = str(error)
+        noted(client, error)
         raise
+
+
+def noted(client: Client, problem: ProbeError) -> ProbeError:
+    """*problem*, written down with the request whose answer it is."""
+    client.steps[-1].problem = str(problem)
+    return problem

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import structlog
 import yaml
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter import catalogue as c
+from exporter.address import Policy
 from exporter.config.load import load
+from exporter.errors import ProbeError
 from exporter.exposition import Page
 from exporter.fleet import Fleet, Target
-from exporter.http import Outgoing
+from exporter.http import Client, Outgoing, Step
+from exporter.pools import Context, PoolSource, drivers
+from exporter.pools.reading import PoolReading
 from exporter.server.app import create_app
 from exporter.server.runtime import Runtime
 from exporter.simulator.pools.host import PoolHost
@@ -33,6 +39,8 @@ FIGURES = frozenset(
         *("profitability_btc_per_hash", "profitability_coins_per_hash"),
     )
 )
+# What the time of day is when a test's clock says 0.
+WALL = 1_795_000_000.0
 Pages = dict[str, dict[tuple[tuple[str, str], ...], float]]
 # What the exporter says of its own asking.
 _OWN = {
@@ -127,7 +135,7 @@ async def clocked_pool(
     """One account at a simulated pool of *kind*, and its host, both on a clock that moves only when told."""
 
     def wall() -> float:
-        return 1_795_000_000.0 + clock()
+        return WALL + clock()
 
     async with (
         Simulation(specs, pools=(kind,), clock=clock, wall_clock=wall) as simulation,
@@ -162,6 +170,54 @@ async def pool_page(site: PoolSite) -> Pages:
         for sample in family.samples:
             found.setdefault(sample.name, {})[tuple(sorted(sample.labels.items()))] = sample.value
     return found
+
+
+class Source:
+    """A driver's source over a socket, read without anything between, on a clock whose pauses are over at once."""
+
+    def __init__(self, source: PoolSource, outgoing: Outgoing, clock: FakeClock) -> None:
+        self._source = source
+        self._outgoing = outgoing
+        self.clock = clock
+        # Of the last reading.
+        self.steps: list[Step] = []
+        # What the pool was asked: the path with its query, or the document that was posted.
+        self.asked: list[str] = []
+
+    async def read(self, seconds: float = 300.0) -> PoolReading:
+        client = Client(self._outgoing, self._source.endpoint, Policy(None), self.clock() + seconds)
+        self.steps = client.steps
+        self.asked.clear()
+        return await self._source.read(client)
+
+    async def refusal(self, seconds: float = 300.0) -> ProbeError:
+        """Why a reading fails."""
+        with pytest.raises(ProbeError) as caught:
+            await self.read(seconds)
+        return caught.value
+
+
+@contextlib.asynccontextmanager
+async def source_of(
+    kind: str, answer: Callable[[web.Request, str], Any], **settings: Any
+) -> AsyncIterator[Source]:
+    """The source of an account whose pool gives *answer* to each request and its text."""
+    clock = FakeClock()
+
+    async def told(request: web.Request) -> web.Response:
+        text = await request.text()
+        one.asked.append(text or request.path_qs)
+        return web.json_response(answer(request, text))
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", told)
+    async with TestServer(app) as server, Outgoing.open_session() as session:
+        driver = drivers()[kind]
+        url = f"http://127.0.0.1:{server.port}"
+        context = Context(clock=clock, wall_clock=lambda: WALL + clock(), sleep=clock.sleep)
+        source = driver.source(driver.Settings(base_url=url, **settings), context)
+        one = Source(source, Outgoing(session, clock=clock, sleep=clock.sleep), clock)
+        yield one
 
 
 async def assert_fails_with(

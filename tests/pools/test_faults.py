@@ -67,7 +67,7 @@ async def test_numbers_as_text_are_the_same_numbers(tmp_path: Path, kind: str) -
     assert told[1] == told[0]
 
 
-async def test_a_relay_tells_numbers_or_nothing(tmp_path: Path) -> None:
+async def test_the_relay_of_prohashing_tells_numbers_or_nothing(tmp_path: Path) -> None:
     async with pool_site(tmp_path, "prohashing", MINERS) as site:
         await site.simulation.inject("prohashing", "numbers_as_text")
         page = await pool_page(site)
@@ -170,7 +170,9 @@ async def test_three_thousand_workers_are_cut_and_counted(tmp_path: Path, kind: 
         ("key_echoed", "no_data"),
     ],
 )
-async def test_each_failure_of_a_relay_has_its_reason(tmp_path: Path, fault: str, reason: str) -> None:
+async def test_each_failure_of_the_relay_of_prohashing_has_its_reason(
+    tmp_path: Path, fault: str, reason: str
+) -> None:
     await assert_fails_with(tmp_path, "prohashing", MINERS, fault, reason)
 
 

@@ -15,7 +15,7 @@ from exporter.pools.reading import PoolReading
 from exporter.pools.workers import MOST_WORKERS
 from exporter.simulator.simulation import MinerSpec
 from tests.conftest import near
-from tests.pools.sites import assert_fails_with, pool_page, pool_site
+from tests.pools.sites import assert_fails_with, pool_page, pool_site, source_of
 
 # Figures of January 2018, from before merge-mined Dogecoin was told apart; those of the user are made up.
 RECORDED: dict[str, Any] = {
@@ -153,6 +153,58 @@ def test_a_part_that_is_missing_is_absent_and_no_zero(absent: str) -> None:
     if absent == "market":
         assert page_of(found).value(c.MINING_POOL_USD, "scrypt", "LTC", "pool") is None
         assert page_of(found).value(c.MINING_POOL_COINS, "scrypt", "LTC", "pool") is not None
+
+
+def test_what_is_not_as_documented_is_counted_by_its_place() -> None:
+    found = reading(
+        {
+            "user": {"hash_rate": "many", "blocks_found": True, "unpaid_rewards_doge": []},
+            "workers": {"a": {"connected": 1, "hash_rate_24h": {}}, "b": 7},
+            "pool": {"pps_ratio": "n/a"},
+            "network": {"difficulty": "?"},
+            "market": {"ltc_usd": "?"},
+            "recent_payouts": [{"time": "soon"}, {"time": 1, "amount": "?"}, "x"],
+            "recent_payouts_doge": {},
+        }
+    )
+    assert found.unexpected == dict.fromkeys(
+        [
+            *("user.hash_rate", "user.blocks_found", "user.unpaid_rewards_doge"),
+            *("workers.a.connected", "workers.a.hash_rate_24h", "workers.b"),
+            *("pool.pps_ratio", "network.difficulty", "market.ltc_usd"),
+            *("recent_payouts[].time", "recent_payouts[].amount", "recent_payouts[]", "recent_payouts_doge"),
+        ],
+        1,
+    )
+    assert [worker.name for worker in found.workers] == ["a", "b"]
+    whole = ("workers", "pool", "network", "market")
+    found = reading({"user": {}, **dict.fromkeys(whole, 7)})
+    assert found.unexpected == dict.fromkeys(whole, 1)
+
+
+def test_of_five_hundred_payouts_the_last_counts_and_more_are_not_read() -> None:
+    payouts = [{"time": 1_517_000_000 + number, "amount": number} for number in range(501)]
+    found = reading(RECORDED | {"recent_payouts": payouts[:500]})
+    assert found.coins["LTC"].last_payout == 499
+    assert not found.unexpected
+    found = reading(RECORDED | {"recent_payouts": payouts})
+    assert found.coins["LTC"].last_payout == 499
+    assert found.unexpected == {"recent_payouts": 1}
+
+
+@pytest.mark.parametrize(
+    ("body", "reason", "words"),
+    [
+        ([], "bad_shape", "/api is not a document of an account"),
+        ({}, "unauthorised", "the document is of no account: the key is wrong"),
+        ({"user": []}, "unauthorised", "the document is of no account: the key is wrong"),
+    ],
+)
+async def test_a_document_of_no_account_is_told_in_words(body: Any, reason: str, words: str) -> None:
+    async with source_of("litecoinpool", lambda *_: body, api_key="k") as source:
+        error = await source.refusal()
+        assert source.steps[-1].problem == str(error)
+    assert (error.reason, error.detail) == (reason, words)
 
 
 MINERS = [

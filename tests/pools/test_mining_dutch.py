@@ -12,7 +12,6 @@ from hypothesis import given, settings
 
 from exporter import catalogue as c
 from exporter.config.load import load
-from exporter.pools import Account, drivers
 from exporter.pools.yiimp.mining_dutch import (
     balance_of,
     dashboard_of,
@@ -212,16 +211,6 @@ def test_what_differs_from_other_sites_is_the_default(tmp_path: Path) -> None:
     assert account.settings.rate_limit_requests_per_hour == 120
     assert account.mined_at("europe.mining-dutch.nl:9999")
     assert not account.mined_at("zpool.ca")
-
-
-def test_what_to_type_into_a_miner() -> None:
-    given = {
-        "dialect": "mining_dutch",
-        "account": "u",
-        "stratum_url": "stratum+tcp://europe.mining-dutch.nl:9999",
-    }
-    one = Account("yiimp", drivers()["yiimp"].Settings(**given))
-    assert one.driver.stratum(one.settings, "rig1", "scrypt")["user"] == "u.rig1"
 
 
 @settings(max_examples=200, deadline=None)

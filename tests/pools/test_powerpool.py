@@ -12,7 +12,6 @@ from hypothesis import given, settings
 
 from exporter import catalogue as c
 from exporter.exposition import Page
-from exporter.pools import Account, drivers
 from exporter.pools.metrics import samples, usd_per_hash
 from exporter.pools.powerpool.account import Rates, rates_of, reading
 from exporter.pools.reading import PoolReading
@@ -276,22 +275,6 @@ async def test_odd_answers_give_no_zero_and_no_exception(tmp_path: Path, fault: 
         if fault == "many_workers":
             assert len(names) == MOST_WORKERS
             assert page["mining_pool_workers_cut"][()] > 3000
-
-
-def test_what_to_type_into_a_miner() -> None:
-    def one(**given: Any) -> Account:
-        return Account("powerpool", drivers()["powerpool"].Settings(**given))
-
-    ready = one(account="user", stratum_url="stratum+tcp://scrypt.stratum.powerpool.io:3333")
-    assert ready.driver.stratum(ready.settings, "rig", "scrypt")["user"] == "user.rig"
-    assert ready.mined_at("scrypt.stratum.powerpool.io:3333")
-    for poor, algorithm in (
-        (one(stratum_url="stratum+tcp://a.example:1"), "scrypt"),
-        (one(account="u"), "scrypt"),
-        (ready, "sha256d"),
-    ):
-        with pytest.raises(ValueError, match="expected"):
-            poor.driver.stratum(poor.settings, "rig", algorithm)
 
 
 @settings(max_examples=200, deadline=None)

@@ -368,26 +368,6 @@ def test_a_miner_belongs_to_the_site_it_mines_to() -> None:
     )
 
 
-def test_what_to_type_into_a_miner() -> None:
-    site = account(
-        base_url="https://www.zpool.ca",
-        address="DWallet",
-        payout_coin="DOGE",
-        stratum_url="stratum+tcp://scrypt.mine.zpool.ca:3433",
-    )
-    assert site.driver.stratum(site.settings, "barn1-l9", "scrypt") == {
-        "url": "stratum+tcp://scrypt.mine.zpool.ca:3433",
-        "user": "DWallet",
-        "password": "c=DOGE,ID=barn1-l9",
-    }
-    for worker, algorithm in (("a,c=BTC", "scrypt"), ("barn1", "sha256d")):
-        with pytest.raises(ValueError, match="expected"):
-            site.driver.stratum(site.settings, worker, algorithm)
-    bare = account(base_url="https://www.zpool.ca")
-    with pytest.raises(ValueError, match="expected stratum_url"):
-        bare.driver.stratum(bare.settings, "barn1", "scrypt")
-
-
 @pytest.mark.parametrize(
     ("section", "words"),
     [

@@ -19,7 +19,7 @@ from exporter.errors import ProbeError, Reason
 from exporter.fields import Fields
 from exporter.http import Client
 from exporter.pools import PoolSource
-from exporter.pools.answers import ask
+from exporter.pools.answers import ask, noted
 from exporter.pools.figures import hashrates
 from exporter.pools.reading import PoolReading, Worker
 from exporter.pools.workers import MOST_WORKERS, bounded
@@ -51,9 +51,9 @@ class PublicSource(PoolSource):
         """
         data = await ask(client, f"/litecoin/{self._account}")
         if not isinstance(data, dict):
-            raise ProbeError(Reason.BAD_SHAPE, "the page of the account is no object")
+            raise noted(client, ProbeError(Reason.BAD_SHAPE, "the page of the account is no object"))
         if "hashrate" not in data and "workers" not in data:
-            raise ProbeError(Reason.UNKNOWN_ACCOUNT, "the page has no account")
+            raise noted(client, ProbeError(Reason.UNKNOWN_ACCOUNT, "the page has no account"))
         found = PoolReading()
         user = Fields(data, "account", found.unexpected)
         found.hashrate = hashrates(user, _ACCOUNT_WINDOWS)

@@ -20,7 +20,7 @@ from exporter.errors import ProbeError, Reason
 from exporter.fields import Fields
 from exporter.http import Client
 from exporter.pools import Context, PoolSource
-from exporter.pools.answers import ask
+from exporter.pools.answers import ask, noted
 from exporter.pools.figures import hashrates
 from exporter.pools.parts import Parts
 from exporter.pools.reading import PoolReading, Worker
@@ -118,9 +118,7 @@ class TokenSource(PoolSource):
         try:
             return await self._post("hash_rate/info", {"currency": "litecoin", **user}, client)
         except _ParametersError as error:
-            unknown = ProbeError(Reason.UNKNOWN_ACCOUNT, error.detail)
-            client.steps[-1].problem = str(unknown)
-            raise unknown from None
+            raise noted(client, ProbeError(Reason.UNKNOWN_ACCOUNT, error.detail)) from None
 
     async def _transactions(self, kind: str, asked: dict[str, Any], client: Client) -> Any:
         now = int(self._wall_clock())
@@ -140,14 +138,12 @@ class TokenSource(PoolSource):
     async def _post(self, name: str, asked: dict[str, Any], client: Client) -> Any:
         data = await ask(client, f"/v2/{name}", method="POST", headers=self._headers, json=asked)
         if not isinstance(data, dict):
-            raise ProbeError(Reason.BAD_SHAPE, f"{name} is no object")
+            raise noted(client, ProbeError(Reason.BAD_SHAPE, f"{name} is no object"))
         code = data.get("code")
         if isinstance(code, int) and code:
             kind = _ParametersError if code == _PARAMETERS else ProbeError
             reason = Reason.UNAUTHORISED if code == _PERMISSION else Reason.POOL_ERROR
-            problem = kind(reason, f"{name} answered code {code}")
-            client.steps[-1].problem = str(problem)
-            raise problem
+            raise noted(client, kind(reason, f"{name} answered code {code}"))
         return data
 
 

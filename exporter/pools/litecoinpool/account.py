@@ -17,10 +17,10 @@ from pydantic import SecretStr
 
 from exporter.address import Endpoint
 from exporter.errors import ProbeError, Reason
-from exporter.fields import Fields
+from exporter.fields import Fields, items
 from exporter.http import Client
 from exporter.pools import PoolSource
-from exporter.pools.answers import ask
+from exporter.pools.answers import ask, noted
 from exporter.pools.figures import hashrates
 from exporter.pools.reading import PoolReading, Profitability, Worker
 from exporter.pools.workers import bounded
@@ -48,9 +48,10 @@ class AccountSource(PoolSource):
         """
         data = await ask(client, "/api", query={"api_key": self._key.get_secret_value()})
         if not isinstance(data, dict):
-            raise ProbeError(Reason.BAD_SHAPE, "/api is not a document of an account")
+            raise noted(client, ProbeError(Reason.BAD_SHAPE, "/api is not a document of an account"))
         if not isinstance(data.get("user"), dict):
-            raise ProbeError(Reason.UNAUTHORISED, "the document is of no account: the key is wrong")
+            words = "the document is of no account: the key is wrong"
+            raise noted(client, ProbeError(Reason.UNAUTHORISED, words))
         return reading(data)
 
 
@@ -66,7 +67,8 @@ def reading(data: dict[str, Any]) -> PoolReading:
         coin.earned_24h = user.numeral(f"past_24h_rewards{ending}")
         coin.expected_24h = user.numeral(f"expected_24h_rewards{ending}")
         coin.paid_total = user.numeral(f"paid_rewards{ending}")
-        for one in Fields(data, "", odd).objects(f"recent_payouts{ending}", _MOST_PAYOUTS):
+        payouts = f"recent_payouts{ending}"
+        for one in items(data.get(payouts), payouts, odd, _MOST_PAYOUTS):
             if time := one.numeral("time"):
                 coin.paid_at(time, one.numeral("amount"))
     found.coin("LTC").blocks_found = user.numeral("blocks_found")

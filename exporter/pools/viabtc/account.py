@@ -23,7 +23,7 @@ from exporter.errors import ProbeError, Reason
 from exporter.fields import Fields, items
 from exporter.http import Client
 from exporter.pools import Context, PoolSource
-from exporter.pools.answers import ask
+from exporter.pools.answers import ask, noted
 from exporter.pools.figures import hashrates
 from exporter.pools.parts import Parts
 from exporter.pools.reading import PoolReading, Worker
@@ -126,7 +126,7 @@ class AccountSource(PoolSource):
             data = await self._data(client, path="/hashrate/worker", query=query)
             listed = data.get("data") if isinstance(data, dict) else None
             if not isinstance(listed, list):
-                raise ProbeError(Reason.BAD_SHAPE, "/hashrate/worker has no list of workers")
+                raise noted(client, ProbeError(Reason.BAD_SHAPE, "/hashrate/worker has no list of workers"))
             rows += listed
             total = Fields(data, "workers", Counter()).numeral("total")
             if data.get("has_next") is not True or not listed or len(rows) > MOST_WORKERS:
@@ -147,11 +147,10 @@ class AccountSource(PoolSource):
         envelope = await ask(client, f"{BASE}{path}", headers=self._headers, query=query)
         code = envelope.get("code") if isinstance(envelope, dict) else None
         if isinstance(code, bool) or not isinstance(code, int):
-            raise ProbeError(Reason.BAD_SHAPE, f"{path} has no code")
+            raise noted(client, ProbeError(Reason.BAD_SHAPE, f"{path} has no code"))
         if code:
-            problem = ProbeError(_REASONS.get(code, Reason.POOL_ERROR), f"{path} answered code {code}")
-            client.steps[-1].problem = str(problem)
-            raise problem
+            reason = _REASONS.get(code, Reason.POOL_ERROR)
+            raise noted(client, ProbeError(reason, f"{path} answered code {code}"))
         return envelope  # type: ignore[no-any-return]
 
 
