@@ -15,12 +15,24 @@ from tests.conftest import ROOT
 
 # Writes down what it was asked for, and what the policy says about services meanwhile.
 APT = """#!/bin/sh
-echo "$*" >>"$RECORD"
-[ "$1" = install ] || exit 0
+[ "$1" = install ] || { echo "$*" >>"$RECORD"; exit 0; }
+for word; do
+    case $word in
+        -o) ;;
+        DPkg::Post-Invoke::=*) after=${word#*=} ;;
+        *) words="${words:+$words }$word" ;;
+    esac
+done
+echo "$words" >>"$RECORD"
+if [ -n "${HOLD:-}" ]; then
+    touch "$RECORD.held"
+    while ! [ -e "$RECORD.go" ]; do sleep 0.01; done
+fi
 "$MINEFLEET_POLICY"
 echo "policy $?" >>"$RECORD"
-[ -z "${HOLD:-}" ] || { touch "$RECORD.held"; sleep 600; }
+sh -c "$after"
 for name in prometheus promtool amtool; do cp "$0" "$(dirname "$0")/$name"; done
+echo "apt is done" >>"$RECORD"
 """
 HELPER = """#!/bin/sh
 echo "disabled $2" >>"$RECORD"
@@ -96,12 +108,13 @@ def recorded(checkout: Path) -> list[str]:
 def test_services_neither_start_nor_stay_enabled(checkout: Path) -> None:
     run(checkout)
     lines = [line for line in recorded(checkout) if not line.startswith("pip")]
-    assert lines == [
+    assert list(dict.fromkeys(lines)) == [
         "update -qq",
         "install -y -qq --no-install-recommends prometheus prometheus-alertmanager",
         "policy 101",
         "disabled prometheus.service",
         "disabled prometheus-alertmanager.service",
+        "apt is done",
     ]
     assert not (checkout.parent / "policy-rc.d").exists()
     assert run(checkout) == "", "all is there"
@@ -136,6 +149,27 @@ def test_broken_off_it_leaves_no_policy_and_goes_on_the_next_time(
     assert not policy.exists()
     run(checkout)
     assert any(line.startswith("pip") for line in recorded(checkout))
+
+
+def test_packages_that_are_installed_on_after_it_was_killed_start_nothing_either(checkout: Path) -> None:
+    process = bootstrap(checkout, HOLD="1")
+    held = checkout.parent / "record.held"
+    while not held.exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    (checkout.parent / "record.go").touch()
+    while "apt is done" not in recorded(checkout):
+        time.sleep(0.01)
+    assert recorded(checkout)[-4:] == [
+        "policy 101",
+        "disabled prometheus.service",
+        "disabled prometheus-alertmanager.service",
+        "apt is done",
+    ]
+    assert not (checkout.parent / "policy-rc.d").exists()
+    process.communicate()
 
 
 def test_an_environment_that_was_broken_off_is_made_anew(checkout: Path) -> None:
