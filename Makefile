@@ -28,7 +28,7 @@ dashboards-test: ## the dashboards' tables through Grafana's own transformations
 	    npm install --prefix build/grafana --no-package-lock --no-audit --no-fund --loglevel error && \
 	    MINEFLEET_GRAFANA_DATA=build/grafana .venv/bin/python -m pytest tests/grafana tests/e2e/test_dashboards.py; fi
 
-docs: ## docs/metrics.md from the catalogue
+docs: ## docs/metrics.md from the catalogue, and what messages say to do now from docs/runbook.md
 	@scripts/bootstrap test
 	.venv/bin/python docs/build.py
 

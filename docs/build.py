@@ -1,4 +1,6 @@
-"""Write docs/metrics.md from the catalogue and docs/fields.yaml: ``python docs/build.py [--check]``."""
+"""Write docs/metrics.md from the catalogue and docs/fields.yaml, and what messages say of what to do now from
+docs/runbook.md: ``python docs/build.py [--check]``.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,9 @@ import yaml
 
 from exporter.catalogue import CATALOGUE, Metric
 
-FIELDS = Path(__file__).parent / "fields.yaml"
-FILE = Path(__file__).parent / "metrics.md"
+FOLDER = Path(__file__).parent
+FIELDS = FOLDER / "fields.yaml"
+RUNBOOK = FOLDER / "runbook.md"
 GROUPS = (
     ("The miner", "On `/probe` of a miner and on `/fleet`.", r"vnish_(?!board_|pool_)"),
     ("Its boards", "One series for each `board`, numbered as the firmware does.", r"vnish_board_"),
@@ -87,15 +90,33 @@ def _row(metric: Metric) -> str:
     return f"| `{metric.name}` | {metric.kind} | {labels} | {text}.{states} |"
 
 
+def now() -> str:
+    """Alertmanager's template with the runbook's first words on each alert."""
+    cases = re.findall(
+        r"^## (\w+)\n\n\*\*Now\.\*\* (.+?)\n\n", RUNBOOK.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    tests = [f'{{{{- else if eq . "{name}" }}}}{" ".join(text.split())}' for name, text in cases]
+    return (
+        "{{/* Written by docs/build.py from docs/runbook.md. */}}\n"
+        '{{ define "minefleet.now" }}'
+        + "\n".join(tests).replace("{{- else if", "{{ if", 1)
+        + "{{ end }}{{ end }}\n"
+    )
+
+
+FILES = {FOLDER / "metrics.md": page, FOLDER.parent / "alertmanager/templates/now.tmpl": now}
+
+
 def main(arguments: list[str]) -> int:
-    """Write the page, or with ``--check`` say whether it is what would be written."""
-    if "--check" not in arguments:
-        FILE.write_text(page(), "utf-8")
-        return 0
-    if FILE.read_text("utf-8") == page():
-        return 0
-    print("docs/metrics.md is not what the catalogue says; run python docs/build.py")
-    return 1
+    """Write the files, or with ``--check`` say which are not what would be written."""
+    stale = [path for path, text in FILES.items() if path.read_text("utf-8") != text()]
+    if "--check" in arguments:
+        for path in stale:
+            print(f"{path.name} is not what it is made of; run python docs/build.py")
+        return bool(stale)
+    for path in stale:
+        path.write_text(FILES[path](), "utf-8")
+    return 0
 
 
 if __name__ == "__main__":

@@ -217,7 +217,7 @@ def notification(status: str, *alerts: dict[str, Any], **common: str) -> dict[st
         "status": status,
         "alerts": list(alerts),
         "groupLabels": {},
-        "commonLabels": {"severity": "critical", **common},
+        "commonLabels": {"alertname": "MinefleetMinerOffline", "severity": "critical", **common},
         "commonAnnotations": {
             "summary": "A miner does not answer.",
             "runbook_url": "docs/runbook.md#minefleetmineroffline",
@@ -239,7 +239,22 @@ NOTIFICATIONS = {
     ),
     "resolved": notification("resolved", alert("resolved", instance="a")),
     "exporter": notification("firing", alert()),
+    # What a site is called is no pattern, and a name may be shorter.
+    "other-name": notification("firing", alert(instance="l9", site="barn (1)"), site="barn (1)"),
+    "site": notification("firing", alert(site="barn1"), site="barn1"),
 }
+
+
+def render(template: str, *options: str) -> str:
+    done = amtool(
+        "template",
+        "render",
+        f"--template.glob={FOLDER}/templates/*.tmpl",
+        f"--template.text={template}",
+        *options,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.mark.parametrize("name", NOTIFICATIONS)
@@ -247,17 +262,23 @@ NOTIFICATIONS = {
 def test_messages(name: str, template: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     data = tmp_path / "data.json"
     data.write_text(json.dumps(NOTIFICATIONS[name]))
-    done = amtool(
-        "template",
-        "render",
-        f"--template.glob={FOLDER}/templates/*.tmpl",
-        f'--template.text={{{{ template "minefleet.{template}" . }}}}',
+    found = render(
+        f'{{{{ template "minefleet.{template}" . }}}}',
         f"--template.data={data}",
         *(["--template.type=html"] if template.endswith("html") else []),
     )
-    assert done.returncode == 0, done.stderr
     golden = GOLDEN / f"{name}.{template}"
     if request.config.getoption("--update-golden"):
         golden.parent.mkdir(exist_ok=True)
-        golden.write_text(done.stdout)
-    assert done.stdout == golden.read_text()
+        golden.write_text(found)
+    assert found == golden.read_text()
+
+
+def test_each_message_says_what_to_do_now() -> None:
+    """In a line for a phone, which is neither markup nor one of the template's own."""
+    names = sorted(ALERTS)
+    lines = render("\n".join(f'{{{{ template "minefleet.now" "{name}" }}}}' for name in names)).splitlines()
+    assert len(lines) == len(names)
+    for name, line in zip(names, lines, strict=True):
+        assert re.fullmatch(r"[^<>&{}*`]{10,130}[.?]", line), name
+    assert len(set(lines)) > 0.9 * len(names)

@@ -16,6 +16,7 @@ import yaml
 
 from exporter import __version__
 from exporter.config.load import load
+from tests.bundle.test_alertmanager import NOTIFICATIONS, render
 from tests.conftest import ROOT
 
 CHART = ROOT / "deploy/helm/minefleet-exporter"
@@ -193,6 +194,25 @@ def test_the_operators_routes_are_the_shipped_ones() -> None:
     alerts = re.findall(r"alert: (\w+)", (ROOT / "prometheus/rules/minefleet.alerts.yml").read_text())
     [names] = route["matchers"]
     assert all(re.fullmatch(names["value"], alert) for alert in alerts)
+
+
+@pytest.mark.parametrize("field", ["title", "titleLink", "color", "text"])
+def test_the_operators_messages_are_the_shipped_ones(field: str, tmp_path: Path) -> None:
+    addresses = {"grafana": "https://grafana.example", "exporter": "https://barn.example/e/"}
+    values = EVERYTHING | {"prometheusOperator": {"alertmanagerConfig": {"enabled": True} | addresses}}
+    [config] = [one for one in rendered(values) if one["kind"] == "AlertmanagerConfig"]
+    [slack, _] = config["spec"]["receivers"]
+    text = slack["slackConfigs"][0][field]
+    name = {"titleLink": "link", "text": "slack.text"}.get(field, field)
+    data = tmp_path / "data.json"
+    data.write_text(json.dumps(NOTIFICATIONS["one"]))
+    expected = render(f'{{{{ template "minefleet.{name}" . }}}}', f"--template.data={data}")
+    for ours, theirs in (
+        ("http://localhost:3001", "https://grafana.example"),
+        ("http://localhost:10777", "https://barn.example/e"),
+    ):
+        expected = expected.replace(ours, theirs)
+    assert render(text, f"--template.data={data}") == expected
 
 
 def test_dashboards_are_the_shipped_ones() -> None:

@@ -244,9 +244,8 @@ async def test_each_fault_is_one_message_and_its_end_another(tmp_path: Path) -> 
         begun, over = [], []
         for fault, (severity, what, summary) in FAULTS.items():
             name = miners[fault]
-            about = f"{name.partition('-')[0]}: {name}{what}: {summary}"
-            begun.append(f"[{severity}] {about}")
-            over.append(f"[RESOLVED] {about}")
+            begun.append(f"[{severity}] {name}{what}: {summary}")
+            over.append(f"[RESOLVED] {name}{what}: over: {summary}")
             await world.simulation.inject(name, fault)
         await world.hears(*begun)
         assert sorted(world.slack.titles) == sorted(begun), "one each, and nothing is over"
@@ -269,14 +268,14 @@ async def test_sixty_miners_behind_a_dead_switch_are_one_message(tmp_path: Path)
             await world.simulation.inject(spec.name, "unplugged")
         await world.until('count(ALERTS{alertname="MinefleetMinerOffline", alertstate="firing"}) == 60')
         await world.until(f'count_over_time(ALERTS{{alertname="MinefleetSiteDown"}}[{sooner("15m")}]) > 25')
-        title = "[CRITICAL] barn1: barn1: Many miners of a site are down at once."
+        title = "[CRITICAL] barn1: Many miners of a site are down at once."
         assert world.slack.titles == world.mailbox.subjects == [title]
         # All that had gone silent by then: a slow machine has not yet asked each.
         [told] = re.findall(r"(\d+) miners of barn1 went silent together", world.slack.attachments[0]["text"])
         assert 60 * 0.3 <= int(told) <= 60
         for spec in specs:
             await world.simulation.repair(spec.name)
-        await world.hears(title.replace("CRITICAL", "RESOLVED"))
+        await world.hears("[RESOLVED] barn1: over: Many miners of a site are down at once.")
         await world.quiet()
         assert len(world.slack.titles) == 2
 
@@ -287,22 +286,20 @@ async def test_a_dead_pool_a_dead_exporter_and_a_wrong_secret_are_told_of_once(t
         slack, mailbox = world.slack, world.mailbox
 
         await world.simulation.inject("pool", "dead")
-        pool = f"{POOL_KIND}: A pool's interface gives no data."
-        await world.hears(f"[WARNING] {pool}")
+        await world.hears(f"[WARNING] {POOL_KIND}: A pool's interface gives no data.")
         await world.simulation.repair("pool")
-        await world.hears(f"[RESOLVED] {pool}")
+        await world.hears(f"[RESOLVED] {POOL_KIND}: over: A pool's interface gives no data.")
         await world.quiet()
         assert len(slack.titles) == 2, slack.titles
 
         await world.stop_exporter()
-        exporter = "minefleet: The exporter does not answer."
-        await world.hears(f"[CRITICAL] {exporter}")
+        await world.hears("[CRITICAL] minefleet: The exporter does not answer.")
         # Long enough for the miners to be missed one by one.
         await world.until(
             f'count_over_time(ALERTS{{alertname="MinefleetExporterDown"}}[{sooner("20m")}]) > 30'
         )
         await world.start_exporter()
-        await world.hears(f"[RESOLVED] {exporter}")
+        await world.hears("[RESOLVED] minefleet: over: The exporter does not answer.")
         await world.quiet()
         assert len(slack.titles) == 4, slack.titles
 

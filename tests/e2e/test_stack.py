@@ -123,7 +123,7 @@ async def test_a_pulled_plug_is_one_message_and_a_mail_and_its_end_another(world
     assert 'alertmanager_notifications_total{integration="email"} 1' in sent
 
     [message] = world.slack.attachments
-    assert message["title"] == f"[CRITICAL] barn1: {victim}: A miner does not answer."
+    assert message["title"] == f"[CRITICAL] {victim}: A miner does not answer."
     assert "(connection)" in message["text"]
     assert "it loses $" in message["text"]
     assert f"/d/minefleet-miner?var-miner={victim}" in message["text"]
@@ -142,7 +142,7 @@ async def test_a_pulled_plug_is_one_message_and_a_mail_and_its_end_another(world
         return len(world.slack.attachments) == 2 and len(world.mailbox.messages) == 2
 
     await eventually(over)
-    assert world.slack.attachments[1]["title"] == f"[RESOLVED] barn1: {victim}: A miner does not answer."
+    assert world.slack.attachments[1]["title"] == f"[RESOLVED] {victim}: over: A miner does not answer."
     assert world.slack.attachments[1]["color"] == "good"
     assert world.mailbox.messages[1]["Subject"] == world.slack.attachments[1]["title"]
     [up] = await world.query(f'vnish_up{{instance="{victim}"}}')
