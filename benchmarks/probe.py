@@ -28,8 +28,6 @@ from aiohttp import web
 from exporter.simulator.simulation import MinerSpec, Simulation, mixed_fleet
 from exporter.simulator.stack import free_port
 
-# What a probe answers with, without and with the chips of an L9.
-PAGE_BYTES = {False: 19_000, True: 156_000}
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -45,14 +43,14 @@ def resident_mib(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-async def floor(urls: list[str], rounds: int, *, chips: bool) -> None:
+async def floor(urls: list[str], rounds: int, page_bytes: int) -> None:
     """The bare floor, as a child process: GET and parse what a probe GETs, and nothing else.
 
     On ``go`` it does so by itself; asked over HTTP it does so for one miner and answers with a page of the
     size of a probe's, which is the least any exporter on these libraries can do.
     """
     targets = [(url.partition("|")[0], url.partition("|")[2].split(",")) for url in urls]
-    page = b"x" * PAGE_BYTES[chips]
+    page = b"x" * page_bytes
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
 
         async def one(base: str, paths: list[str]) -> None:
@@ -143,7 +141,8 @@ async def measure(miners: int, rounds: int, directory: Path, *, chips: bool) -> 
                     if line.startswith("GET ")
                 ]
                 urls.append(f"http://{miner['address']}|{','.join(paths)}")
-            bare = await child("--floor", *urls, "--rounds", str(rounds), *flags)
+            size = round(statistics.mean(sizes))
+            bare = await child("--floor", *urls, "--rounds", str(rounds), "--page-bytes", str(size))
             assert bare.stdin
             assert bare.stdout
             served = f"http://127.0.0.1:{int(await bare.stdout.readline())}/?miner="
@@ -184,7 +183,7 @@ async def measure(miners: int, rounds: int, directory: Path, *, chips: bool) -> 
                 _row("ratio to pyasic-rs", [o / p for o, p in zip(ours, peers, strict=True)])
             _row("ratio to the floor", [o / f for o, f in zip(ours, floors, strict=True)])
             _row("ratio to the floor with a page", [o / f for o, f in zip(ours, pages, strict=True)])
-            print(f"{'page':32}{statistics.mean(sizes) / 1024:6.1f} KiB")
+            print(f"{'page':32}{size / 1024:6.1f} KiB")
             print(f"{'exporter resident':32}{resident_mib(exporter.pid):6.1f} MiB")
     finally:
         exporter.terminate()
@@ -230,13 +229,14 @@ def main() -> None:
     parser.add_argument("--peer", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--simulate", metavar="DIR", help=argparse.SUPPRESS)
     parser.add_argument("--floor", nargs="*", help=argparse.SUPPRESS)
+    parser.add_argument("--page-bytes", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.simulate:
         asyncio.run(simulate(arguments.miners, Path(arguments.simulate), chips=arguments.chips))
     elif arguments.peer:
         asyncio.run(peer(arguments.peer, arguments.rounds))
     elif arguments.floor:
-        asyncio.run(floor(arguments.floor, arguments.rounds, chips=arguments.chips))
+        asyncio.run(floor(arguments.floor, arguments.rounds, arguments.page_bytes))
     else:
         with tempfile.TemporaryDirectory(prefix="minefleet-bench-") as directory:
             asyncio.run(measure(arguments.miners, arguments.rounds, Path(directory), chips=arguments.chips))
