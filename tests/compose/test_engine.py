@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -136,8 +137,8 @@ class Project:
         [found] = json.loads(run("docker", "inspect", f"{PROJECT}-{service}-1").stdout)
         return found  # type: ignore[no-any-return]
 
-    def get(self, service: str, url: str) -> Any:
-        return json.loads(self.inside(service, "wget", "-q", "-O", "-", url))
+    def get(self, service: str, url: str, *options: str) -> Any:
+        return json.loads(self.inside(service, "wget", "-q", "-O", "-", *options, url))
 
     def query(self, expression: str) -> dict[str, float]:
         """The value for each instance, as Prometheus has it."""
@@ -201,7 +202,16 @@ def test_an_alert_is_delivered_with_every_secret(project: Project) -> None:
     project.up()
     project.until(lambda: all_miners_are_scraped(project))
     assert set(project.query("mining_pool_up").values()) == {1.0}
-    assert project.inside("grafana", "cat", "/run/secrets/grafana_admin_password") == "trial-grafana-password"
+    login = b64encode(f"admin:{SECRETS['GRAFANA_ADMIN_PASSWORD']}".encode()).decode()
+    found = project.get(
+        "grafana",
+        "http://127.0.0.1:3000/api/search?type=dash-db",
+        f"--header=Authorization: Basic {login}",
+    )
+    shipped = [json.loads(file.read_text()) for file in (ROOT / "grafana/dashboards").glob("*.json")]
+    assert {one["uid"] for one in found} == {one["uid"] for one in shipped}
+    logs = project.compose("logs", "--no-log-prefix", "grafana").stdout.splitlines()
+    assert [line for line in logs if "level=error" in line] == []
     project.unplug(VICTIM)
 
     def delivered() -> bool:
