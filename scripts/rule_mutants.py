@@ -17,6 +17,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,9 @@ import yaml
 ROOT = Path(__file__).parents[1]
 EXPLAINED = Path(__file__).with_name("rule-mutants.yaml")
 CACHE = ROOT / "build/rule-mutants.json"
+# What stands between the name of a mutated rule and its number.
+_MARK = "_mutant"
+_AT_ONCE = 60
 _COMPARISONS = {
     ">": (">=", "<"),
     ">=": (">", "<="),
@@ -311,6 +315,16 @@ def _of_rule(rule: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"label {label}: {value} -> other", {**rule, "labels": {**rule["labels"], label: "other"}}
 
 
+class Case(NamedTuple):
+    """What of a test case looks at a rule, or at what reads it."""
+
+    settings: dict[str, Any]
+    case: dict[str, Any]
+    needed: frozenset[str]
+    affected: frozenset[str]
+    digest: str
+
+
 class Suite:
     """The rules and their promtool tests; a mutant is held against the tests that touch it."""
 
@@ -339,6 +353,10 @@ class Suite:
             self._reads.setdefault(rule.get("record") or rule["alert"], set()).update(
                 _names(str(rule["expr"])), words & recorded
             )
+        self._readers: dict[str, set[str]] = {}
+        for name, read in self._reads.items():
+            for one in read:
+                self._readers.setdefault(one, set()).add(name)
 
     def _closure(self, names: Iterable[str], edges: Mapping[str, set[str]]) -> set[str]:
         seen: set[str] = set()
@@ -348,70 +366,91 @@ class Suite:
             left = {name for one in left for name in edges.get(one, ())} - seen
         return seen
 
-    def tests_of(self, rule: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-        """The parts of the test cases that look at a rule or at what reads it."""
-        readers: dict[str, set[str]] = {}
-        for name, read in self._reads.items():
-            for one in read:
-                readers.setdefault(one, set()).add(name)
-        touched = self._closure([rule], readers) & set(self._reads)
+    def cases_of(self, rule: str) -> list[Case]:
+        """The parts of the test cases that look at a rule or at what reads it, the cheapest first."""
+        touched = self._closure([rule], self._readers) & set(self._reads)
         found = []
         for settings, case in self._cases:
             alerts = [one for one in case.get("alert_rule_test", []) if one["alertname"] in touched]
             expressions = [
                 one
                 for one in case.get("promql_expr_test", [])
-                if _names(one["expr"], by_alert=True) & (touched | {"ALERTS"})
+                if _names(one["expr"], by_alert=True) & touched
             ]
-            if alerts or expressions:
-                found.append((settings, {**case, "alert_rule_test": alerts, "promql_expr_test": expressions}))
-        return sorted(found, key=lambda one: _evaluations(*one))
-
-    def needed(self, cases: Sequence[tuple[dict[str, Any], dict[str, Any]]], rule: str) -> set[str]:
-        """The rules that test cases need."""
-        names = {rule}
-        for _, case in cases:
-            names |= {one["alertname"] for one in case["alert_rule_test"]}
-            for one in case["promql_expr_test"]:
+            if not alerts and not expressions:
+                continue
+            asked = {**case, "alert_rule_test": alerts, "promql_expr_test": expressions}
+            names = {rule} | {one["alertname"] for one in alerts}
+            for one in expressions:
                 names |= _names(one["expr"], by_alert=True)
-        if "ALERTS" in names:
-            return set(self._reads)
-        return self._closure(names, self._reads)
+            needed = self._closure(names, self._reads) & set(self._reads)
+            rules = [one for _, _, one in self._rules(needed)]
+            text = json.dumps([settings, asked, rules], sort_keys=True)
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            found.append(Case(settings, asked, frozenset(needed), frozenset(touched & needed), digest))
+        return sorted(found, key=lambda one: _evaluations(one) * len(one.affected))
 
-    def question(self, mutant: Mutant | None, rule: str) -> tuple[dict[str, str], str] | None:
-        """Rule and test files to give to promtool, and their digest; ``None`` if nothing tests the rule."""
-        cases = self.tests_of(rule)
-        if not cases:
-            return None
-        needed = self.needed(cases, rule)
-        written: dict[str, str] = {}
+    def _rules(self, needed: Iterable[str]) -> Iterator[tuple[tuple[str, int], int, dict[str, Any]]]:
         for file, content in self.files.items():
-            groups = []
             for number, group in enumerate(content["groups"]):
-                kept = [
-                    mutant.changed if mutant and mutant.place == (file, number, position) else one
-                    for position, one in enumerate(group["rules"])
-                    if (one.get("record") or one["alert"]) in needed
-                ]
-                if kept:
-                    groups.append({**group, "rules": kept})
-            if groups:
-                written[file] = yaml.safe_dump({"groups": groups}, sort_keys=False)
-        rule_files = list(written)
-        for place, (settings, case) in enumerate(cases):
-            written[f"{place:03}.test.yml"] = yaml.safe_dump(
-                {**settings, "rule_files": rule_files, "tests": [case]}, sort_keys=False
-            )
-        digest = hashlib.sha256(json.dumps(written, sort_keys=True).encode()).hexdigest()
-        return written, digest
+                for position, rule in enumerate(group["rules"]):
+                    if (rule.get("record") or rule["alert"]) in needed:
+                        yield (file, number), position, rule
+
+    def question(self, case: Case, asked: Mapping[int, Mutant | None]) -> tuple[str, str]:
+        """A rule file and a test file that ask a case of many mutants at once.
+
+        Each mutant, and what reads it, stands beside the others under names of its own; the rest is
+        computed once.
+        """
+        pattern = re.compile(
+            r"(?<![\w:])(?:{})(?![\w:])".format("|".join(map(re.escape, sorted(case.affected))))
+        )
+
+        def named(value: Any, number: int) -> Any:
+            return json.loads(pattern.sub(rf"\g<0>{_MARK}{number}", json.dumps(value)))
+
+        groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
+        for (file, group), position, rule in self._rules(case.needed):
+            kept = groups.setdefault((file, group), [])
+            if (rule.get("record") or rule["alert"]) not in case.affected:
+                kept.append(rule)
+                continue
+            kept += [
+                named(mutant.changed if mutant and mutant.place == (file, group, position) else rule, number)
+                for number, mutant in asked.items()
+            ]
+        rules = {
+            "groups": [
+                {**self.files[file]["groups"][group], "rules": kept} for (file, group), kept in groups.items()
+            ]
+        }
+        checks = {
+            kind: [named(one, number) for one in case.case[kind] for number in asked]
+            for kind in ("alert_rule_test", "promql_expr_test")
+        }
+        tests = {**case.settings, "rule_files": ["rules.yml"], "tests": [{**case.case, **checks}]}
+        # JSON is YAML, and much sooner written and read.
+        return json.dumps(rules), json.dumps(tests)
+
+    def caught(self, case: Case, asked: Sequence[Mutant]) -> list[bool]:
+        """Which of these mutants of a rule a case notices."""
+        left: dict[int, Mutant | None] = {0: None, **dict(enumerate(asked, start=1))}
+        while True:
+            found, ended = run(*self.question(case, left))
+            if 0 in found:
+                raise SystemExit(f"{case.case.get('name', 'a test')}: fails without any change")
+            left = {number: mutant for number, mutant in left.items() if number not in found}
+            # What cannot be evaluated ends the test for all: the others are asked again.
+            if not ended or len(left) == 1:
+                return [number not in left for number in range(1, len(asked) + 1)]
 
 
-def _evaluations(settings: Mapping[str, Any], case: Mapping[str, Any]) -> float:
+def _evaluations(one: Case) -> float:
     """How often a test case has the rules evaluated: what it costs."""
-    last = max(
-        p.parse_duration(str(one["eval_time"])) for one in case["alert_rule_test"] + case["promql_expr_test"]
-    )
-    return float(last / p.parse_duration(settings.get("evaluation_interval", "1m")))
+    checks = one.case["alert_rule_test"] + one.case["promql_expr_test"]
+    last = max(p.parse_duration(str(check["eval_time"])) for check in checks)
+    return float(last / p.parse_duration(one.settings.get("evaluation_interval", "1m")))
 
 
 def _names(expression: str, *, by_alert: bool = False) -> set[str]:
@@ -431,76 +470,104 @@ def _names(expression: str, *, by_alert: bool = False) -> set[str]:
     return names
 
 
-def passes(written: Mapping[str, str]) -> bool:
-    """Whether promtool's tests pass on these files."""
+def run(rules: str, tests: str) -> tuple[set[int], bool]:
+    """The numbers promtool complains of, and whether it gave up before the end."""
     with tempfile.TemporaryDirectory() as directory:
-        for name, text in written.items():
-            (Path(directory) / name).write_text(text, "utf-8")
-        # The cheapest first, and no more once one has failed.
-        return all(
-            subprocess.run(
-                ["promtool", "test", "rules", name], cwd=directory, capture_output=True, check=False
-            ).returncode
-            == 0
-            for name in sorted(written)
-            if name.endswith(".test.yml")
+        (Path(directory) / "rules.yml").write_text(rules, "utf-8")
+        (Path(directory) / "case.test.yml").write_text(tests, "utf-8")
+        done = subprocess.run(
+            ["promtool", "test", "rules", "case.test.yml"],
+            cwd=directory,
+            capture_output=True,
+            text=True,
+            check=False,
         )
+    if done.returncode == 0:
+        return set(), False
+    said = done.stdout + done.stderr
+    found = {int(number) for number in re.findall(rf"{_MARK}(\d+)", said)}
+    if not found:
+        raise SystemExit(said)
+    return found, bool(re.search(r"^\s+rule: .*, err: |^rules\.yml: ", said, re.MULTILINE))
+
+
+class Answers:
+    """What is known of mutants, by the case that was asked; kept from run to run."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[str, bool] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        self._lock = threading.Lock()
+
+    def living(self, suite: Suite, asked: Sequence[Mutant]) -> list[Mutant]:
+        """Those of the mutants of one rule that no case notices."""
+        cases = suite.cases_of(asked[0].rule)
+        living = list(asked)
+        # What an earlier run saw caught is not asked again, whatever tests were written since.
+        for case in cases:
+            living = [one for one in living if not self._known.get(_digest(case, one))]
+        for case in cases:
+            new = [one for one in living if _digest(case, one) not in self._known]
+            for start in range(0, len(new), _AT_ONCE):
+                some = new[start : start + _AT_ONCE]
+                answers = suite.caught(case, some)
+                with self._lock:
+                    self._known.update(
+                        (_digest(case, one), found) for one, found in zip(some, answers, strict=True)
+                    )
+            living = [one for one in living if not self._known[_digest(case, one)]]
+        with self._lock:
+            self._path.parent.mkdir(exist_ok=True)
+            self._path.write_text(json.dumps(self._known), "utf-8")
+        return living
+
+
+def _digest(case: Case, mutant: Mutant) -> str:
+    text = json.dumps([case.digest, mutant.place, mutant.changed], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def main() -> int:
     """The exit status: 1 if a mutant lives that is not explained, or an explanation explains nothing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("rules", nargs="*", metavar="RULE", help="only the mutants of these rules")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many to try at once")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many rules to try at once")
     options = parser.parse_args()
     suite = Suite(ROOT / "prometheus")
-    chosen = [one for one in mutants(suite.files) if not options.rules or one.rule in options.rules]
-    for rule in dict.fromkeys(one.rule for one in chosen):
-        asked = suite.question(None, rule)
-        if asked and not passes(asked[0]):
-            print(f"{rule}: its tests fail without any change", file=sys.stderr)
-            return 2
-    known: dict[str, bool] = json.loads(CACHE.read_text("utf-8")) if CACHE.exists() else {}
+    of_rule: dict[str, list[Mutant]] = {}
+    for one in mutants(suite.files):
+        if not options.rules or one.rule in options.rules:
+            of_rule.setdefault(one.rule, []).append(one)
     explained = {
         (one["rule"], what): one["why"]
         for one in yaml.safe_load(EXPLAINED.read_text("utf-8")) or []
         for what in ([one["mutant"]] if isinstance(one["mutant"], str) else one["mutant"])
     }
-
-    def lives(mutant: Mutant) -> bool:
-        asked = suite.question(mutant, mutant.rule)
-        if asked is None:
-            return True
-        written, digest = asked
-        if digest not in known:
-            known[digest] = passes(written)
-        return known[digest]
-
-    alive = []
-    CACHE.parent.mkdir(exist_ok=True)
-    try:
-        with ThreadPoolExecutor(options.jobs) as pool:
-            for count, (mutant, living) in enumerate(
-                zip(chosen, pool.map(lives, chosen), strict=True), start=1
-            ):
-                if living:
-                    alive.append(mutant)
-                if count % 100 == 0:
-                    print(f"{count} of {len(chosen)} tried, {len(alive)} alive", file=sys.stderr, flush=True)
-                    CACHE.write_text(json.dumps(known), "utf-8")
-    finally:
-        CACHE.write_text(json.dumps(known), "utf-8")
-    unexplained = [one for one in alive if (one.title, one.what) not in explained]
-    for one in unexplained:
-        print(f"ALIVE  {one.title}: {one.what}")
-    idle = set(explained) - {(one.title, one.what) for one in alive}
-    idle = {one for one in idle if not options.rules or one[0].partition(" ")[0] in options.rules}
+    answers = Answers(CACHE)
+    alive: set[tuple[str, str]] = set()
+    unexplained = 0
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for asked, living in zip(
+            of_rule.values(),
+            pool.map(lambda some: answers.living(suite, some), of_rule.values()),
+            strict=True,
+        ):
+            named = {(one.title, one.what) for one in living}
+            alive |= named
+            for title, what in sorted(named - set(explained)):
+                print(f"ALIVE  {title}: {what}")
+            unexplained += len(named - set(explained))
+            print(f"{asked[0].rule}: {len(asked)} mutants, {len(asked) - len(living)} caught", flush=True)
+    idle = {
+        one
+        for one in set(explained) - alive
+        if not options.rules or one[0].partition(" ")[0] in options.rules
+    }
     for rule, what in sorted(idle):
         print(f"IDLE   {EXPLAINED.name} explains what is caught or gone: {rule}: {what}")
-    print(
-        f"{len(chosen)} mutants: {len(chosen) - len(alive)} caught,"
-        f" {len(alive) - len(unexplained)} explained, {len(unexplained)} alive"
-    )
+    count = sum(map(len, of_rule.values()))
+    caught = count - len(alive)
+    print(f"{count} mutants: {caught} caught, {len(alive) - unexplained} explained, {unexplained} alive")
     return int(bool(unexplained or idle))
 
 
