@@ -197,7 +197,7 @@ def totals(rows: Sequence[MinerRow], electricity_usd_per_kwh: float | None) -> T
             hashrates[name] = hashrates.get(name, 0.0) + glance.hashrate
     powers = [row.power for row, _ in known if row.power is not None]
     # One that does not hash draws next to nothing.
-    power_unknown = sum(row.power is None and glance.hashing is True for row, glance in known)
+    power_unknown = sum(row.power is None and glance.hashing for row, glance in known)
     earnings = [row.usd_per_day for row, _ in known if row.usd_per_day is not None]
     power = sum(powers) if powers or (known and not power_unknown) else None
     electricity = None

@@ -132,9 +132,7 @@ class Glance:
             power=samples.value(c.POWER),
             boards=samples.value(c.BOARDS),
             boards_expected=samples.value(c.BOARDS_EXPECTED),
-            dead_boards=_dead_boards(
-                reading.boards or (), samples, hashing=bool(hashing(reading.state, rate))
-            ),
+            dead_boards=_dead_boards(reading.boards or (), samples, hashing=hashing(reading.state, rate)),
             lost_fans=tuple(fan.number for fan in reading.fans if fan.ok is False)
             if reading.cooling_mode not in FANLESS_COOLING
             else (),
@@ -145,19 +143,20 @@ class Glance:
         )
 
     @property
-    def hashing(self) -> bool | None:
+    def hashing(self) -> bool:
         """As of :func:`hashing`."""
         return hashing(self.state, self.hashrate)
 
 
-def hashing(state: str | None, hashrate: float | None) -> bool | None:
-    """Whether a miner hashes; ``None`` if it tells neither its state nor a hashrate.
+def hashing(state: str | None, hashrate: float | None) -> bool:
+    """Whether a miner hashes: its state decides, and that it tells a hashrate at all.
 
-    Its state decides. Old firmware has none: there hashes are the sign.
+    The web server of one whose mining process is dead goes on to tell its state. Old firmware has none: there
+    hashes are the sign.
     """
-    if state is not None:
-        return state in HASHING_STATES
-    return None if hashrate is None else hashrate > 0
+    if hashrate is None:
+        return False
+    return hashrate > 0 if state is None else state in HASHING_STATES
 
 
 def _dead_boards(boards: Sequence[Board], samples: Page, *, hashing: bool) -> tuple[DeadBoard, ...]:
@@ -228,7 +227,7 @@ def unknown(why: str) -> Verdict:
 
 def judge(glance: Glance, limits: Limits, audit: PoolAudit | None = None) -> Verdict:
     """The verdict of a miner that answered; *audit* knows which pools are its owner's."""
-    hashes = bool(glance.hashing) and glance.hashrate is not None
+    hashes = glance.hashing
     faults = [] if hashes else [_not_hashing(glance)]
     faults += [
         Fault(Kind.BOARD_DEAD, f"board {number} {state or 'hashes nothing'}")

@@ -340,9 +340,7 @@ def test_the_rules_come_to_the_same_verdict(tmp_path: Path) -> None:
                 text = ",".join(f"{label}={json.dumps(given)}" for label, given in pairs.items())
                 series.append({"series": f"{metric.name}{{{text}}}", "values": f"{value!r}+0x100"})
         where = f'{{instance="{name}"}}'
-        hashes = Glance.of(reading, page).hashing
-        if hashes is not None:
-            hashing.append({"labels": where, "value": float(hashes)})
+        hashing.append({"labels": where, "value": float(Glance.of(reading, page).hashing)})
         alerts += [
             {"labels": f'{{alertname="{alert}",instance="{name}"}}', "value": 1.0}
             for alert in {ALERTS[kind] for kind in kinds(verdict(reading))}
