@@ -116,12 +116,9 @@ class Outgoing:
         trace.on_request_headers_sent.append(_spend)
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, limit_per_host=2, keepalive_timeout=75),
-            timeout=aiohttp.ClientTimeout(total=None),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             headers={"User-Agent": "minefleet-exporter", "Accept": "application/json"},
-            max_line_size=8190,
-            max_field_size=8190,
             trace_configs=[trace],
         )
 
@@ -173,21 +170,20 @@ class Outgoing:
         Raises:
             ProbeError: as :meth:`permitted`; ``connection``, ``timeout`` after *seconds*.
         """
-        host = None if endpoint.address else endpoint.host
         tls = await asyncio.to_thread(ssl.create_default_context) if endpoint.scheme == "https" else None
-        problem = ProbeError(Reason.TIMEOUT, f"no connection within {seconds:.0f} s")
         ends = asyncio.get_running_loop().time() + seconds
-        addresses = await self.permitted(endpoint.host, policy)
-        for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
+        others = await self.permitted(endpoint.host, policy)
+        while True:
+            address, *others = others
             now = asyncio.get_running_loop().time()
             try:
-                async with asyncio.timeout((ends - now) / left):
+                async with asyncio.timeout((ends - now) / (len(others) + 1)):
                     await asyncio.get_running_loop().create_connection(
                         protocol,
                         str(address),
                         endpoint.port,
                         ssl=tls,
-                        server_hostname=(host or str(address)) if tls else None,
+                        server_hostname=endpoint.host if tls else None,
                     )
             except TimeoutError:
                 problem = ProbeError(Reason.TIMEOUT, f"no connection within {seconds:.0f} s")
@@ -199,10 +195,11 @@ class Outgoing:
             else:
                 self.prefer(endpoint.host, address)
                 return
-        raise problem
+            if not others:
+                raise problem
 
     def prefer(self, host: str, address: Address) -> None:
-        """Try *address* first from now on: another address of *host* could not be connected to."""
+        """Try *address* of *host* first from now on: it could be connected to, another perhaps not."""
         cached = self._resolved.get(host)
         if cached and address in cached[1]:
             cached[1].sort(key=lambda other: other != address)
@@ -277,7 +274,6 @@ class Client:
         self.deadline = deadline
         self._running: asyncio.Timeout | None = None
         self.steps: list[Step] = []
-        self._address: Address | None = None
         # Whether the last answer asked for HTTP Digest, as old firmware does.
         self.digest_wanted = False
 
@@ -353,20 +349,21 @@ class Client:
                 policy, ``bad_shape`` for a body over the cap.
         """
         most = min(max_bytes, self._max_bytes)
-        attempts = 1 + (self._retries if method == "GET" else 0)
-        for attempt in range(attempts):
+        retries = self._retries if method == "GET" else 0
+        pause = _RETRY_BASE_SECONDS
+        while True:
             try:
                 return await self._attempt(
                     method, path, headers, json, middlewares, query, shown or path, most
                 )
             except ProbeError as error:
                 self.steps[-1].problem = str(error)
-                pause = _RETRY_BASE_SECONDS * 2**attempt * self._outgoing.rng.uniform(0.8, 1.2)
-                last = attempt + 1 == attempts
-                if error.reason is not Reason.CONNECTION or last or pause >= self.seconds_left:
+                seconds = pause * self._outgoing.rng.uniform(0.8, 1.2)
+                if error.reason is not Reason.CONNECTION or not retries or seconds >= self.seconds_left:
                     raise
-            await self._outgoing.sleep(pause)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+            await self._outgoing.sleep(seconds)
+            retries -= 1
+            pause *= 2
 
     async def _attempt(
         self,
@@ -386,32 +383,28 @@ class Client:
             async with asyncio.timeout_at(self._loop_deadline()) as self._running:
                 if self._allowance:
                     self._allowance.check()
-                addresses = [self._address] if self._address else await self.permitted()
-                for index, address in enumerate(addresses):
-                    left = len(addresses) - index - 1
+                others = await self.permitted()
+                while True:
+                    address, *others = others
                     try:
                         answer = await self._exchange(
-                            method, path, headers, json, middlewares, query, address, step, most, left
+                            method, path, headers, json, middlewares, query, address, step, most, len(others)
                         )
                     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
                         # Nothing was sent. Another address is another way to the same target, but who cannot
                         # prove his name at one is not asked at the next.
-                        if left == 0 or isinstance(error, aiohttp.ClientSSLError):
+                        if not others or isinstance(error, aiohttp.ClientSSLError):
                             raise
                         step.problem = f"{address}: {_network_words(error)}; the next address is tried"
                         step.seconds = clock() - started
                         started = clock()
                         step = self._step(method, shown)
                     else:
-                        if index:
-                            self._outgoing.prefer(self.endpoint.host, address)
-                        self._address = address
+                        self._outgoing.prefer(self.endpoint.host, address)
                         return answer
-                raise AssertionError("unreachable: the last address answers or raises")
         except TimeoutError:
             raise ProbeError(Reason.TIMEOUT, f"{shown}: no complete answer before the deadline") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            self._address = None
             raise ProbeError(Reason.CONNECTION, f"{shown}: {_network_words(error)}") from None
         finally:
             self._running = None
@@ -459,7 +452,7 @@ class Client:
             ssl=self._tls,
             server_hostname=hostname,
             middlewares=middlewares,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds),
+            timeout=aiohttp.ClientTimeout(sock_connect=connect_seconds),
             trace_request_ctx=self._allowance,
         ) as response:
             step.status = response.status

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gzip
 import ipaddress
 import random
@@ -394,6 +395,7 @@ async def test_the_next_address_of_a_name_is_tried_when_one_refuses(serve: Serve
             "127.0.0.2: Connection refused; the next address is tried",
             "",
         ]
+        assert {(step.method, step.path) for step in one.steps} == {("POST", "/x")}
         assert one.steps[2].status == 200
         assert budget.spent == 1
         # Who answered is asked first from then on, by this client and by the next.
@@ -432,6 +434,24 @@ async def test_an_address_that_swallows_what_is_sent_leaves_the_next_its_time(se
             assert await one.get_json("/x") == {}
 
 
+@pytest.mark.parametrize(("seconds", "shares"), [(3.0, [1.0, 1.5, None]), (30.0, [2.0, 2.0, None])])
+async def test_each_of_several_addresses_has_its_share_of_the_time(
+    clock: FakeClock, seconds: float, shares: list[float | None]
+) -> None:
+    given: list[float | None] = []
+
+    class Session:
+        def request(self, *_: Any, timeout: aiohttp.ClientTimeout, **more: Any) -> Any:
+            given.append(timeout.sock_connect)
+            return session.request(*_, timeout=timeout, **more)
+
+    async with Outgoing.open_session() as session:
+        names = Names(gone=["127.0.0.2", "127.0.0.3", "127.0.0.1"])
+        outgoing = Outgoing(Session(), lookup=names, clock=clock)  # type: ignore[arg-type]
+        await refusal(client(outgoing, Endpoint("http", "gone.test", closed_port()), seconds=seconds))
+    assert given == shares
+
+
 async def test_a_names_addresses_are_looked_up_again_after_a_minute(clock: FakeClock) -> None:
     names = Names(moved=["127.0.0.1", "127.0.0.2"])
     async with Outgoing.open_session() as session:
@@ -464,7 +484,9 @@ async def test_a_deadline_moves_for_the_request_under_way(outgoing: Outgoing, se
         await go.wait()
         return web.json_response({})
 
-    one = client(outgoing, await serve(answer), seconds=5)
+    one = client(outgoing, await serve(answer), seconds=4)
+    # Before there is one.
+    one.extend(one.deadline + 1)
     ended = one.deadline
     getting = asyncio.create_task(one.get_json("/x"))
     await asked.wait()
@@ -641,7 +663,6 @@ async def test_what_a_session_sends_and_how_many_connections_it_keeps(
     connector = outgoing.session.connector
     assert connector
     assert (connector.limit, connector.limit_per_host) == (0, 2)
-    assert outgoing.session.timeout.total is None
 
 
 async def test_a_base_path_stands_before_each_path(outgoing: Outgoing, serve: Serve) -> None:
@@ -749,8 +770,8 @@ async def test_only_what_changes_nothing_is_sent_again(outgoing: Outgoing) -> No
     assert one.steps[0].method == "POST"
 
 
-class Middle(random.Random):
-    """Chance that always falls in the middle, and remembers of what."""
+class Long(random.Random):
+    """Chance that always makes a pause a quarter longer, and remembers between what it was to choose."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -758,10 +779,12 @@ class Middle(random.Random):
 
     def uniform(self, a: float, b: float) -> float:
         self.asked.add((a, b))
-        return (a + b) / 2
+        return 1.25
 
 
-@pytest.mark.parametrize(("seconds", "tried"), [(30.0, [0.2, 0.4, 0.8]), (0.6, [0.2]), (0.61, [0.2, 0.4])])
+@pytest.mark.parametrize(
+    ("seconds", "tried"), [(30.0, [0.25, 0.5, 1.0]), (0.75, [0.25]), (0.8125, [0.25, 0.5])]
+)
 async def test_pauses_grow_and_none_reaches_the_deadline(
     clock: FakeClock, seconds: float, tried: list[float]
 ) -> None:
@@ -772,11 +795,11 @@ async def test_pauses_grow_and_none_reaches_the_deadline(
         clock.advance(pause)
 
     async with Outgoing.open_session() as session:
-        chance = Middle()
+        chance = Long()
         outgoing = Outgoing(session, clock=clock, sleep=sleep, rng=chance)
         one = client(outgoing, Endpoint("http", "127.0.0.1", closed_port()), retries=3, seconds=seconds)
         assert (await refusal(one)).reason is Reason.CONNECTION
-    assert pauses == pytest.approx(tried)
+    assert pauses == tried
     assert chance.asked == {(0.8, 1.2)}
 
 
@@ -869,27 +892,25 @@ async def test_a_connection_that_ends_early_is_told_in_our_words(
     assert one.steps[0].problem == str(error)
 
 
-async def test_an_address_that_failed_is_not_the_only_one_asked_again(serve: Serve) -> None:
-    calls = []
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.EMFILE, "of a library"), "Too many open files"),
+        (OSError("of a library"), "no connection"),
+        (aiohttp.ClientError("http://127.0.0.1/key"), "ClientError"),
+        (ValueError("key"), "ValueError"),
+    ],
+)
+async def test_whatever_else_goes_wrong_is_told_without_the_words_of_others(
+    outgoing: Outgoing, error: Exception, words: str
+) -> None:
+    async def fail(_: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        raise error
 
-    async def answer(request: web.Request) -> web.Response:
-        calls.append(1)
-        # The library sends it once more by itself.
-        if len(calls) in (2, 3):
-            assert request.transport
-            request.transport.abort()
-        return web.json_response({})
-
-    here = await serve(answer)
-    names = Names(moving=["127.0.0.1"])
-    async with Outgoing.open_session() as session:
-        outgoing = Outgoing(session, lookup=names)
-        one = client(outgoing, Endpoint("http", "moving.test", here.port))
-        await one.get_json("/x")
-        await refusal(one)
-        outgoing._resolved.clear()
-        await one.get_json("/x")
-    assert names.asked == 2
+    one = client(outgoing, Endpoint("http", "127.0.0.1", closed_port()))
+    with pytest.raises(ProbeError) as caught:
+        await one.request("GET", "/x", middlewares=(fail,))
+    assert (caught.value.reason, caught.value.detail) == (Reason.CONNECTION, f"/x: {words}")
 
 
 async def test_the_hanging_answer_says_of_what_it_was(outgoing: Outgoing, serve: Serve) -> None:

@@ -32,8 +32,11 @@ async def endpoint(certificate: Path) -> AsyncIterator[Endpoint]:
     await server.close()
 
 
-async def get(outgoing: Outgoing, endpoint: Endpoint, tls: Tls) -> object:
-    return await Client(outgoing, endpoint, Policy(None), outgoing.clock() + 30, tls=tls).get_json("/x")
+async def get(outgoing: Outgoing, endpoint: Endpoint, tls: Tls | None = None) -> object:
+    deadline = outgoing.clock() + 30
+    if tls is None:
+        return await Client(outgoing, endpoint, Policy(None), deadline).get_json("/x")
+    return await Client(outgoing, endpoint, Policy(None), deadline, tls=tls).get_json("/x")
 
 
 async def test_the_right_pin_and_the_right_ca_are_believed(
@@ -47,13 +50,14 @@ async def test_the_right_pin_and_the_right_ca_are_believed(
 
 async def test_a_wrong_pin_and_an_unknown_certificate_are_not(outgoing: Outgoing, endpoint: Endpoint) -> None:
     for tls, words in (
-        (tls_settings(ca_file=None, fingerprint="ab" * 32), "not the pinned one"),
-        (tls_settings(ca_file=None, fingerprint=None), "could not be verified"),
+        (tls_settings(ca_file=None, fingerprint="ab" * 32), "the certificate is not the pinned one"),
+        (tls_settings(ca_file=None, fingerprint=None), "the certificate could not be verified"),
+        (None, "the certificate could not be verified"),
     ):
         with pytest.raises(ProbeError) as caught:
             await get(outgoing, endpoint, tls)
         assert caught.value.reason is Reason.CONNECTION
-        assert words in caught.value.detail
+        assert caught.value.detail == f"/x: {words}"
 
 
 async def test_a_certificate_is_held_against_the_name_and_not_against_where_it_leads(
