@@ -207,7 +207,8 @@ async def source_of(
     async def told(request: web.Request) -> web.Response:
         text = await request.text()
         one.asked.append(text or request.path_qs)
-        return web.json_response(answer(request, text))
+        found = answer(request, text)
+        return found if isinstance(found, web.Response) else web.json_response(found)
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", told)

@@ -23,7 +23,7 @@ from exporter.pools.yiimp.wallet import wallet_of
 from exporter.simulator.simulation import MinerSpec
 from tests.conftest import FakeClock, near
 from tests.pools.mangled import mangled
-from tests.pools.sites import assert_fails_with, clocked_pool, pool_page, pool_site
+from tests.pools.sites import WALL, assert_fails_with, clocked_pool, pool_page, pool_site, source_of
 
 # An entry as a site gave it.
 STATUS: dict[str, Any] = {
@@ -387,6 +387,301 @@ def test_a_wrong_section_is_one_clear_line(tmp_path: Path, section: str, words: 
         load(path, {})
     [fault] = caught.value.faults
     assert words in fault
+
+
+D1: dict[str, Any] = {"address": "D1"}
+ASK = {"wallet": "/api/walletEx?address=D1", "status": "/api/status", "currencies": "/api/currencies"}
+
+
+def site(request: web.Request, _: str) -> Any:
+    """A site with one wallet."""
+    answers = {"/api/status": STATUS, "/api/currencies": CURRENCIES}
+    return answers.get(request.path, WALLET)
+
+
+@pytest.mark.parametrize("every", [30, 60])
+async def test_each_call_has_its_rhythm(every: int) -> None:
+    async with source_of("yiimp", site, sync_interval_seconds=every, **D1) as source:
+        asked = []
+        for now in (0, every - 1, every, 60, 299, 300, 359):
+            source.clock.now = 1000 + now
+            await source.read()
+            asked.append(list(source.asked))
+    wallet, status, currencies = ASK.values()
+    assert asked == [
+        [wallet, status, currencies],
+        [],
+        *([[wallet], [wallet, status]] if every == 30 else [[wallet, status], []]),
+        [wallet, status],
+        [currencies],
+        [wallet, status],
+    ]
+
+
+async def test_a_site_is_asked_as_a_browser_asks() -> None:
+    def answer(request: web.Request, text: str) -> Any:
+        assert request.headers["Accept"] == "application/json, text/plain, */*"
+        assert request.headers["User-Agent"] == "Mozilla/5.0 (compatible; minefleet-exporter)"
+        return site(request, text)
+
+    async with source_of("yiimp", answer, **D1) as source:
+        assert (await source.read()).parts == {"wallet": True, "status": True, "currencies": True}
+
+
+async def test_a_call_that_failed_is_repeated_after_ten_seconds() -> None:
+    async with source_of("yiimp", lambda *_: {"error": "locked"}, **D1) as source:
+        asked = []
+        for seconds in (0, 9, 1):
+            source.clock.advance(seconds)
+            error = await source.refusal(seconds=1.5)
+            assert error.detail == "the pool reports an error instead of the wallet"
+            asked.append(len(source.asked))
+    assert asked == [1, 0, 1]
+
+
+async def test_figures_are_dated_by_when_they_were_asked_for() -> None:
+    async with source_of("yiimp", site, **D1) as source:
+        for seconds in (0, 30):
+            source.clock.advance(seconds)
+            assert (await source.read()).dated == {"account": WALL + 1000, "profitability": WALL + 1000}
+    async with source_of("yiimp", site) as source:
+        assert (await source.read()).dated == {"profitability": WALL + 1000}
+
+
+async def test_the_quotes_stand_for_ten_minutes_while_their_call_fails() -> None:
+    failing = False
+
+    def answer(request: web.Request, text: str) -> Any:
+        return [7] if failing and request.path != "/api/walletEx" else site(request, text)
+
+    async with source_of("yiimp", answer, **D1) as source:
+        whole = await source.read()
+        assert len(whole.profitability) == 2
+        assert whole.fee_ratio == 0.01
+        assert whole.networks["LTC"].difficulty == 105e6
+        failing = True
+        source.clock.advance(599)
+        found = await source.read()
+        assert [step.problem for step in source.steps] == [
+            "",
+            "bad_shape: /api/status is not an object",
+            "bad_shape: /api/currencies is not an object",
+        ]
+        assert found.parts == {"wallet": True, "status": False, "currencies": False}
+        assert (found.profitability, found.networks) == (whole.profitability, whole.networks)
+        source.clock.advance(1)
+        found = await source.read()
+        assert (found.profitability, found.fee_ratio, found.networks) == ([], None, {})
+
+
+async def test_a_site_that_quotes_nothing_and_knows_no_wallet_has_no_data() -> None:
+    async with source_of("yiimp", lambda *_: {"x11": {"fees": 1}}) as source:
+        error = await source.refusal()
+    assert (error.reason, error.detail) == (
+        "no_data",
+        "the site quotes nothing for the algorithms of these miners",
+    )
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308, 404, 410])
+async def test_where_a_wallet_is_is_kept_in_mind_for_an_hour(status: int) -> None:
+    missing = {"/api/walletEx"}
+
+    def answer(request: web.Request, text: str) -> Any:
+        return web.Response(status=status) if request.path in missing else site(request, text)
+
+    async with source_of("yiimp", answer, **D1) as source:
+        asked = []
+        for seconds in (0, 3600, 60):
+            source.clock.advance(seconds)
+            await source.read()
+            asked.append([one for one in source.asked if "address" in one])
+        first, second = ASK["wallet"], "/api/wallet?address=D1"
+        assert asked == [[first, second], [second], [first, second]]
+        missing.add("/api/wallet")
+        source.clock.advance(60)
+        await source.read()
+        third = "/api/wallet/?address=D1"
+        assert source.asked[:2] == [second, third]
+        missing.add("/api/wallet/")
+        source.clock.advance(60)
+        assert (await source.refusal()).detail == f"/api/wallet/ answered status {status}"
+        assert source.asked == [third]
+
+
+async def test_a_failure_is_no_sign_that_the_wallet_is_elsewhere() -> None:
+    async with source_of("yiimp", lambda *_: web.Response(status=500), **D1) as source:
+        assert (await source.refusal()).reason == "http_status"
+        assert source.asked == [ASK["wallet"]]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason", "words"),
+    [
+        *((body, "empty", "/api/walletEx answered with nothing") for body in ({}, [], None)),
+        *((body, "bad_shape", "/api/walletEx is not an object") for body in ([7], 7, "x")),
+        (
+            {"message": "Only 1 Request every 10 seconds allowed"},
+            "throttled",
+            "/api/walletEx answered with a message about too many requests",
+        ),
+        ({"message": "locked"}, "pool_error", "/api/walletEx answered with a message"),
+        ({"message": 7}, "bad_shape", "the answer is not a wallet"),
+        ({"message": "hello", "data": {}}, "bad_shape", "the answer is not a wallet"),
+        ({"error": "no"}, "pool_error", "the pool reports an error instead of the wallet"),
+        ({"error": 7}, "bad_shape", "the answer is not a wallet"),
+        ({"currency": "Invalid"}, "unknown_account", "the pool takes the address for invalid"),
+        ({"symbol": "INVALID"}, "unknown_account", "the pool takes the address for invalid"),
+    ],
+)
+async def test_what_is_no_wallet_is_told_in_words(body: Any, reason: str, words: str) -> None:
+    async with source_of("yiimp", lambda *_: body, **D1) as source:
+        error = await source.refusal()
+        assert (error.reason, error.detail) == (reason, words)
+        assert source.steps[-1].problem == str(error)
+
+
+@pytest.mark.parametrize("key", ["balance", "unsold", "unpaid", "currency", "symbol", "miners"])
+def test_one_field_of_a_wallet_makes_one(key: str) -> None:
+    wallet = wallet_of({key: None}, "scrypt", Counter())
+    assert (wallet.ticker, wallet.listed, wallet.hashrate) == (None, False, None)
+
+
+@pytest.mark.parametrize(
+    ("told", "ticker", "odd"),
+    [
+        ("doge", "DOGE", 0),
+        ("1INCH", "1INCH", 0),
+        ("ABCDEFGHIJKL", "ABCDEFGHIJKL", 0),
+        ("ABCDEFGHIJKLM", None, 1),
+        ("A-B", None, 1),
+        ("", None, 0),
+    ],
+)
+def test_the_coin_of_a_wallet(told: str, ticker: str | None, odd: int) -> None:
+    counter: Counter[str] = Counter()
+    assert wallet_of({"currency": told, "balance": 1}, "scrypt", counter).ticker == ticker
+    assert counter == ({"wallet.currency": 1} if odd else {})
+
+
+async def test_a_wallet_without_a_coin_holds_nothing_that_is_known() -> None:
+    async with source_of("yiimp", lambda *_: {"balance": 7}, **D1) as source:
+        found = await source.read()
+    # It lists no logins, which says nothing of who is connected.
+    assert (found.coins, found.workers, found.workers_online, found.workers_offline) == ({}, [], None, None)
+    assert found.hashrate == {}
+
+
+async def test_who_is_not_listed_any_more_is_offline_for_as_long_as_configured() -> None:
+    miners = [{"ID": name, "algo": "scrypt", "accepted": 1} for name in ("a", "b", "")]
+    body = {"currency": "LTC", "miners": miners}
+    async with source_of("yiimp", lambda *_: body, offline_after_minutes=2, **D1) as source:
+        found = await source.read()
+        assert (found.workers_online, found.workers_offline, found.workers_cut) == (3, 0, 1)
+        del miners[1:]
+        for seconds, offline in ((119, 1), (1, 0)):
+            source.clock.advance(seconds)
+            found = await source.read()
+            assert (found.workers_online, found.workers_offline, found.workers_cut) == (1, offline, 0)
+            workers = {worker.name: (worker.online, worker.hashrate) for worker in found.workers}
+            assert workers == {"a": (True, {"now": 0.9765625})} | ({"b": (False, {})} if offline else {})
+
+
+@pytest.mark.parametrize(
+    ("row", "name"),
+    [
+        ({"ID": "a", "password": "b"}, "a"),
+        ({"ID": "", "password": " b , c"}, "b"),
+        ({"password": "c=LTC,,b"}, "b"),
+        ({"password": "c=LTC"}, None),
+        ({"password": 7}, None),
+        ({"password": "c=" + "x" * 510 + ",b"}, None),
+        ({"password": "c=" + "x" * 508 + ",b"}, "b"),
+    ],
+)
+def test_the_name_of_a_login(row: dict[str, Any], name: str | None) -> None:
+    wallet = wallet_of({"miners": [{"algo": "scrypt", **row}]}, "scrypt", Counter())
+    assert list(wallet.workers) == ([name] if name else [])
+    assert wallet.nameless == (0 if name else 1)
+
+
+def test_what_logins_of_one_name_do_is_added_and_what_is_not_told_is_no_zero() -> None:
+    rows = [
+        {"ID": "a"},
+        {"ID": "a", "accepted": 1024},
+        {"ID": "a"},
+        {"ID": "a", "rejected": 2048},
+        {"ID": "b"},
+    ]
+    wallet = wallet_of({"miners": [{"algo": "scrypt"} | row for row in rows]}, "scrypt", Counter())
+    assert wallet.hashrate == 1000
+    first, second = wallet.workers.values()
+    assert (first.hashrate, first.rate_accepted, first.rate_rejected) == ({"now": 1000}, 1000, 2000)
+    assert (second.hashrate, second.rate_accepted, second.rate_rejected) == ({}, None, None)
+
+
+def test_what_is_not_as_documented_is_counted_by_its_place() -> None:
+    odd: Counter[str] = Counter()
+    wallet_of(
+        {
+            "symbol": 7,
+            "balance": "?",
+            "unsold": "?",
+            "paidtotal": [],
+            "payouts": [{"time": "soon"}, {"time": 7, "amount": "?"}, 7],
+            "miners": [{"algo": 7}, {"algo": "scrypt", "ID": 7, "accepted": "?", "rejected": "?"}, 7],
+        },
+        "scrypt",
+        odd,
+    )
+    status(
+        {"Scrypt": {"fees": "?", "mbtc_mh_factor": 1, "estimate_current": "?"}, "sha256": 7, "x11": 7}, odd
+    )
+    networks({"LTC": {"algo": "scrypt", "difficulty": "?", "network_hashrate": []}, "DOGE": 7}, "scrypt", odd)
+    assert odd == dict.fromkeys(
+        [
+            *(f"wallet.{key}" for key in ("symbol", "balance", "unsold", "paidtotal")),
+            *(f"wallet.payouts[]{key}" for key in (".time", ".amount", "")),
+            *(f"wallet.miners[]{key}" for key in (".algo", ".ID", ".accepted", ".rejected", "")),
+            *(f"status.*{key}" for key in (".fees", ".estimate_current", "")),
+            *(f"currencies.*{key}" for key in (".difficulty", ".network_hashrate", "")),
+        ],
+        1,
+    )
+
+
+def test_a_wallets_lists_are_read_to_a_bound() -> None:
+    odd: Counter[str] = Counter()
+    payouts = [{"time": number, "amount": number} for number in range(1, 502)]
+    wallet = wallet_of({"payouts": payouts, "miners": [{"algo": "scrypt"}] * 20_001}, "scrypt", odd)
+    assert (wallet.coin.last_payout, wallet.nameless) == (500, 20_000)
+    assert odd == {"wallet.payouts": 1, "wallet.miners": 1}
+
+
+def test_of_two_entries_of_an_algorithm_the_first_counts() -> None:
+    one = {"fees": 0, "mbtc_mh_factor": 1, "estimate_current": 2, "actual_last24h": 3}
+    found = status({"x11": {"fees": 5}, "SHA256": one, "sha256d": one | {"fees": 9}}, Counter())
+    assert found.fee_ratio == {"sha256d": 0}
+    assert [(quote.algorithm, quote.source, quote.btc) for quote in found.profitability] == [
+        ("sha256d", "pool", near(2 / 86.4e9)),
+        ("sha256d", "pool_actual", near(0.003 / 86.4e9)),
+    ]
+
+
+def test_the_networks_of_bitcoin_and_of_what_a_site_has_not_asked() -> None:
+    bitcoin = {"symbol": "btc", "algo": "SHA256", "difficulty": 1e14, "network_hashrate": 0}
+    told = {
+        "BTC-sha": bitcoin,
+        "BTC": bitcoin | {"difficulty": 5},
+        "BCH": {"algo": "sha256", "difficulty": 0},
+    }
+    found = networks({**told, "LTC": {"algo": "scrypt"}, "XEC": {"algo": "sha256"}}, "sha256d", Counter())
+    assert {ticker: (one.difficulty, one.hashrate) for ticker, one in found.items()} == {
+        "BTC": (1e14, None),
+        "BCH": (None, None),
+    }
+    assert networks({"LTC": {"symbol": 7, "algo": "scrypt"}}, "scrypt", Counter()).keys() == {"LTC"}
+    assert networks({"LTC": {"difficulty": 7}}, "scrypt", Counter()) == {}
 
 
 @settings(max_examples=200, deadline=None)

@@ -29,7 +29,7 @@ from exporter.errors import ProbeError, Reason
 from exporter.fields import Fields
 from exporter.http import Client
 from exporter.pools import Context, PoolSource
-from exporter.pools.answers import MAX_BYTES, ask
+from exporter.pools.answers import MAX_BYTES, ask, noted
 from exporter.pools.parts import Parts
 from exporter.pools.reading import PoolReading, Profitability, Worker
 from exporter.pools.workers import Seen, bounded
@@ -102,7 +102,7 @@ class PowerSource(PoolSource):
         async def ask_pool(client: Client) -> Rates:
             data = await ask(client, "/api/pool")
             if not isinstance(data, dict):
-                raise ProbeError(Reason.BAD_SHAPE, "/api/pool is not an object")
+                raise noted(client, ProbeError(Reason.BAD_SHAPE, "/api/pool is not an object"))
             return rates_of(data, odd)
 
         rates = await self._parts.optional(client, "pool", _POOL_SECONDS, ask_pool)
@@ -120,17 +120,15 @@ class PowerSource(PoolSource):
         if data is None or data == {} or data == []:
             self._empty += 1
             if self._empty >= _MOST_EMPTY:
-                raise ProbeError(
-                    Reason.UNAUTHORISED,
-                    f"/api/user answered with nothing {self._empty} times: the key is wrong",
-                )
-            raise ProbeError(Reason.EMPTY, "/api/user answered with nothing")
+                words = f"/api/user answered with nothing {self._empty} times: the key is wrong"
+                raise noted(client, ProbeError(Reason.UNAUTHORISED, words))
+            raise noted(client, ProbeError(Reason.EMPTY, "/api/user answered with nothing"))
         self._empty = 0
         accounts = data.values() if isinstance(data, dict) else ()
         for account in accounts:
             if isinstance(account, dict) and ("hashrate" in account or "workers" in account):
                 return account
-        raise ProbeError(Reason.BAD_SHAPE, "/api/user is not an account")
+        raise noted(client, ProbeError(Reason.BAD_SHAPE, "/api/user is not an account"))
 
 
 def reading(

@@ -32,6 +32,7 @@ from exporter.errors import ProbeError, Reason
 from exporter.fields import Fields
 from exporter.http import Client
 from exporter.pools import Context, PoolSource
+from exporter.pools.answers import noted
 from exporter.pools.parts import Parts
 from exporter.pools.reading import Coin, PoolReading, Worker
 from exporter.pools.workers import bounded
@@ -159,7 +160,8 @@ class DutchSource(PoolSource):
         )
         envelope = answer.get(action)
         if not isinstance(envelope, dict) or envelope.get("data") is None:
-            raise ProbeError(Reason.BAD_SHAPE, f"{page}: the answer is none to {action}")
+            words = f"{page}: the answer is none to {action}"
+            raise noted(client, ProbeError(Reason.BAD_SHAPE, words))
         return envelope["data"]
 
     @staticmethod

@@ -18,7 +18,7 @@ from typing import Any
 from exporter.errors import ProbeError, Reason
 from exporter.fields import Fields
 from exporter.http import Client
-from exporter.pools.answers import ask
+from exporter.pools.answers import ask, noted
 from exporter.pools.reading import Network, Profitability
 from exporter.units import DAY
 
@@ -57,17 +57,16 @@ async def ask_site(client: Client, path: str, query: dict[str, str] | None = Non
     """
     data = await ask(client, path, query=query, headers=HEADERS)
     if data is None or data == {} or data == []:
-        raise ProbeError(Reason.EMPTY, f"{path} answered with nothing")
+        raise noted(client, ProbeError(Reason.EMPTY, f"{path} answered with nothing"))
     if not isinstance(data, dict):
-        raise ProbeError(Reason.BAD_SHAPE, f"{path} is not an object")
+        raise noted(client, ProbeError(Reason.BAD_SHAPE, f"{path} is not an object"))
     message = data.get("message")
     if isinstance(message, str) and not any(isinstance(value, dict) for value in data.values()):
         # "Only 1 request every 10 seconds allowed".
-        quick = "request" in message.lower()
-        raise ProbeError(
-            Reason.THROTTLED if quick else Reason.POOL_ERROR,
-            f"{path} answered with a message" + (" about too many requests" if quick else ""),
-        )
+        if "request" in message.lower():
+            words = f"{path} answered with a message about too many requests"
+            raise noted(client, ProbeError(Reason.THROTTLED, words))
+        raise noted(client, ProbeError(Reason.POOL_ERROR, f"{path} answered with a message"))
     return data
 
 

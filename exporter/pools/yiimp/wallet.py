@@ -28,6 +28,7 @@ from exporter.errors import ProbeError, Reason
 from exporter.fields import Fields
 from exporter.http import Client
 from exporter.pools import Context, PoolSource
+from exporter.pools.answers import noted
 from exporter.pools.parts import Parts
 from exporter.pools.reading import Coin, Network, PoolReading, Worker
 from exporter.pools.workers import Seen, bounded
@@ -135,17 +136,22 @@ class WalletSource(PoolSource):
     async def _wallet(self, address: str, odd: Counter[str], client: Client) -> Wallet:
         if self._clock() - self._path_found > _PATH_SECONDS:
             self._first_path = 0
-        for number in range(self._first_path, len(_PATHS)):
+        number = self._first_path
+        while True:
             try:
                 data = await ask_site(client, _PATHS[number], {"address": address})
+                break
             except ProbeError:
-                if _PATHS[number] == _PATHS[-1] or client.steps[-1].status not in _NOT_HERE:
+                number += 1
+                if number == len(_PATHS) or client.steps[-1].status not in _NOT_HERE:
                     raise
-                continue
-            if number != self._first_path:
-                self._first_path, self._path_found = number, self._clock()
+        if number != self._first_path:
+            self._first_path, self._path_found = number, self._clock()
+        try:
             return wallet_of(data, self._algorithm, odd)
-        raise AssertionError("unreachable: the last path returns or raises")
+        except ProbeError as error:
+            noted(client, error)
+            raise
 
     def _account(self, found: PoolReading, wallet: Wallet) -> None:
         if wallet.ticker is not None:
