@@ -74,7 +74,7 @@ ROOMS: dict[str, tuple[list[str], list[str]]] = {
             "f2pool": ("f2pool", "accounts"),
             "yiimp": ("yiimp", "mining_dutch"),
             "powerpool": ("powerpool",),
-            "prohashing": ("prohashing", "heard", "wamp"),
+            "prohashing": ("prohashing", "fresher", "heard", "wamp"),
         }.items()
     },
 }
@@ -84,6 +84,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("paths", nargs="*", metavar="FILE_OR_FOLDER")
     parser.add_argument("--survivors", action="store_true", help="only mutants no test has killed so far")
+    parser.add_argument("--children", type=int, default=1, help="how many mutants are tried at a time")
     arguments = parser.parse_args()
     rows: list[str] = []
     poor = False
@@ -91,7 +92,7 @@ def main() -> int:
         sources = [str(path.relative_to(ROOT)) for glob in globs for path in sorted(ROOT.glob(glob))]
         if arguments.paths and not any(source.startswith(tuple(arguments.paths)) for source in sources):
             continue
-        run(room, sources, tests, bool(arguments.paths), arguments.survivors)
+        run(room, sources, tests, arguments)
         found = verdicts(room)
         for source in sources:
             states = Counter(state for name, state in found.items() if of(name) == source)
@@ -106,10 +107,10 @@ def main() -> int:
     return int(poor)
 
 
-def run(room: str, sources: list[str], tests: list[str], named: bool, survivors: bool) -> None:
+def run(room: str, sources: list[str], tests: list[str], arguments: argparse.Namespace) -> None:
     """Let mutmut try the mutants of *sources*."""
-    folder = FOLDER / room
-    if named and not survivors:
+    folder, survivors = FOLDER / room, arguments.survivors
+    if arguments.paths and not survivors:
         shutil.rmtree(folder, ignore_errors=True)
     again = [name for name, state in verdicts(room).items() if state != "killed"] if survivors else []
     for copied in ("exporter", "tests"):
@@ -123,7 +124,7 @@ def run(room: str, sources: list[str], tests: list[str], named: bool, survivors:
     (folder / "pyproject.toml").write_text(toml(settings))
     if not survivors or again:
         environ = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-        command = [*COLLECTED, "run", "--max-children", "1", *again]
+        command = [*COLLECTED, "run", "--max-children", str(arguments.children), *again]
         subprocess.run(command, check=True, cwd=folder, env=environ)
 
 

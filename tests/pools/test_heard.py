@@ -178,6 +178,207 @@ def test_nothing_told_is_no_data() -> None:
     assert caught.value.reason is Reason.NO_DATA
 
 
+@pytest.mark.parametrize(
+    ("take", "result", "words"),
+    [
+        ("all_profitability", [], "f_all_profitability_updates is not a map of algorithms"),
+        ("all_profitability", None, "f_all_profitability_updates is not a map of algorithms"),
+        ("all_workers", {}, "f_all_miner_updates is not a list of workers"),
+        ("all_balances", [7], "f_all_balance_updates is not a map of balances"),
+        ("all_balances", 7, "f_all_balance_updates is not a map of balances"),
+    ],
+)
+def test_a_result_of_another_shape_is_told_in_words(take: str, result: Any, words: str) -> None:
+    with pytest.raises(ProbeError) as caught:
+        getattr(heard(), take)(result)
+    assert (caught.value.reason, caught.value.detail) == (Reason.BAD_SHAPE, words)
+
+
+def test_what_is_not_as_documented_is_counted_by_its_place() -> None:
+    found = heard()
+    found.all_profitability({"1": SCRYPT | {"btc": "?", "algorithm_name": 7}, "2": 7})
+    found.all_workers(
+        [
+            worker("a", rate="?", hashrate=[], miner_name=7),
+            {"uuid": None},
+            {"uuid": []},
+            worker("b", algorithm_name=7),
+            7,
+        ]
+    )
+    found.all_balances({"Litecoin": "?"})
+    found.balance_updates({"coin": 7, "balance": 1}, {"coin": "Litecoin", "balance": "?"}, 7)
+    assert found.reading(connected=True).unexpected == {
+        "profitability.*.btc": 1,
+        "profitability.*.algorithm_name": 1,
+        "profitability.*": 1,
+        "workers[].adjusted_hashrate": 1,
+        "workers[].hashrate": 1,
+        "workers[].miner_name": 1,
+        "workers[].algorithm_name": 1,
+        "workers[].uuid": 2,
+        "balances.Litecoin": 1,
+        "balance_updates[].coin": 1,
+        "balance_updates[].balance": 1,
+    }
+
+
+def test_an_algorithm_that_is_not_listed_any_more_is_forgotten_and_64_are_kept() -> None:
+    found = heard()
+    entries = {f"{100 + number}": {**SCRYPT, "algorithm_name": f"A{number}"} for number in range(70)}
+    found.all_profitability(entries)
+    names = [one.algorithm for one in found.reading(connected=True).profitability]
+    assert names == [f"a{number}" for number in range(64)]
+    found.profitability_updates({"999": SCRYPT}, {"100": {"algorithm_name": "B"}})
+    assert [one.algorithm for one in found.reading(connected=True).profitability] == ["b", *names[1:]]
+    found.all_profitability({"101": {}, "1": SCRYPT})
+    assert [one.algorithm for one in found.reading(connected=True).profitability] == ["a1", "scrypt"]
+
+
+def test_of_64_coins_the_next_is_left_out() -> None:
+    found = heard()
+    found.all_balances({f"Coin {number}": number for number in range(70)})
+    found.balance_updates({"coin": "Coin 0", "balance": 5}, {"coin": "Litecoin", "balance": 5})
+    coins = found.reading(connected=True).coins
+    assert list(coins) == [f"Coin {number}" for number in range(64)]
+    assert coins["Coin 0"].balance_confirmed == 5
+    found.all_balances({f"Coin {number}": number for number in range(63)})
+    found.balance_updates(
+        {"coin": "Litecoin", "balance": 5}, {"coin": "Dash", "balance": 5}, {"coin": "", "balance": 1}
+    )
+    assert list(found.reading(connected=True).coins)[62:] == ["Coin 62", "LTC"]
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (lambda found: found.profitability_updates({"1": {"usd": 1.0}}), "profitability"),
+        (lambda found: found.worker_updates({"uuid": "a"}), "account"),
+        (lambda found: found.balance_updates({"coin": "Dash", "balance": 1}), "account"),
+        (lambda found: found.all_profitability({"1": SCRYPT | {"usd": 2.0}}), "profitability"),
+        (lambda found: found.all_workers([]), "account"),
+        (lambda found: found.all_balances({}), "account"),
+    ],
+)
+def test_what_is_told_is_dated(change: Any, kind: str) -> None:
+    clock, wall = FakeClock(), FakeClock(NOW)
+    found = Heard(Context(clock=clock, wall_clock=wall), algorithm="scrypt", offline_after_seconds=60)
+    assert found.told_at is None
+    found.all_profitability({"1": SCRYPT})
+    found.all_workers([worker("a")])
+    found.all_balances({"Litecoin": 1})
+    reading = found.reading(connected=True)
+    assert (reading.last_updates, reading.dated) == ({"profitability": NOW}, {"account": NOW})
+    assert found.told_at == clock()
+    clock.advance(7)
+    wall.advance(7)
+    change(found)
+    assert found.told_at == clock()
+    reading = found.reading(connected=True)
+    expected = {"profitability": NOW, "account": NOW} | {kind: NOW + 7}
+    assert (*reading.last_updates.items(), *reading.dated.items()) == tuple(expected.items())
+
+
+def test_changes_of_nothing_are_not_told() -> None:
+    found = heard()
+    found.profitability_updates({}, 7, [7])
+    found.worker_updates({"uuid": "a"})
+    found.balance_updates({"coin": "Dash", "balance": 1})
+    assert found.told_at is None
+    found.all_profitability({"1": SCRYPT})
+    for connected in (True, False):
+        reading = found.reading(connected=connected)
+        assert (reading.connected, reading.workers_online, reading.coins, reading.dated) == (
+            connected,
+            None,
+            {},
+            {},
+        )
+
+
+def test_what_the_pool_does_not_tell_is_unknown_again() -> None:
+    found = heard()
+    found.all_profitability({"1": SCRYPT})
+    found.all_workers([worker("a")])
+    found.all_balances({"Litecoin": 1})
+    found.all_workers(None)
+    reading = found.reading(connected=True)
+    assert (reading.workers, reading.workers_online, reading.coins.keys()) == ([], None, {"LTC"})
+    found.all_balances(None)
+    assert found.reading(connected=True).coins == {}
+    found.forget()
+    assert found.told_at is None
+    with pytest.raises(ProbeError, match=r"^no_data: the pool has told no figures$"):
+        found.reading(connected=True)
+
+
+@pytest.mark.parametrize(
+    ("entry", "listed"),
+    [
+        ({"uuid": 7, "miner_name": "a"}, True),
+        ({"uuid": "a", "miner_name": "a", "algorithm_name": "SCRYPT"}, True),
+        ({"uuid": "a", "miner_name": "a", "algorithm_name": "X11"}, False),
+        ({"uuid": "a", "miner_name": ""}, False),
+        ({"uuid": "a"}, False),
+    ],
+)
+def test_who_is_a_worker(entry: dict[str, Any], listed: bool) -> None:
+    found = heard()
+    found.all_profitability({"1": SCRYPT})
+    found.all_workers([entry])
+    reading = found.reading(connected=True)
+    assert [worker.name for worker in reading.workers] == (["a"] if listed else [])
+    # Nothing was said of what it does.
+    assert (reading.workers_online, reading.workers_offline) == (0, int(listed))
+
+
+@pytest.mark.parametrize("printed", ["SHA-256", "sha256", "SHA256D", "sha-256d"])
+def test_an_algorithm_has_many_names(printed: str) -> None:
+    found = heard(algorithm="sha256d")
+    found.all_workers([worker("a", algorithm_name=printed)])
+    assert found.reading(connected=True).workers_online == 1
+
+
+def test_a_rate_is_that_of_the_logins_that_are_online() -> None:
+    clock = FakeClock()
+    found = heard(clock)
+    found.all_workers(
+        [worker("a", rate=1, hashrate=10), worker("b", rate=2), worker("c", rate=4, hashrate=40)]
+    )
+    clock.advance(599)
+    found.worker_updates({"uuid": "b"}, {"uuid": "c", "adjusted_hashrate": 5})
+    [one] = found.reading(connected=True).workers
+    assert (one.online, one.hashrate) == (True, {"now": 8, "2h": 50})
+    clock.advance(1)
+    [one] = found.reading(connected=True).workers
+    assert (one.online, one.hashrate) == (True, {"now": 7, "2h": 40})
+    clock.advance(599)
+    reading = found.reading(connected=True)
+    assert (reading.workers[0].online, reading.workers[0].hashrate, reading.hashrate) == (False, {}, {})
+
+
+def test_who_was_listed_before_and_is_listed_anew_is_one_worker() -> None:
+    clock = FakeClock()
+    found = heard(clock)
+    found.all_workers([worker("a"), worker("b", "gone")])
+    clock.advance(10)
+    found.all_workers([worker("a", rate=1.0)])
+    reading = found.reading(connected=True)
+    assert [(one.name, one.online) for one in reading.workers] == [("rig", True), ("gone", False)]
+    found.worker_updates(worker("b", "gone"))
+    reading = found.reading(connected=True)
+    assert [(one.name, one.online) for one in reading.workers] == [("rig", True), ("gone", True)]
+
+
+@pytest.mark.parametrize(("seconds", "updating"), [(600, True), (601, False)])
+def test_the_pool_is_updating_for_ten_minutes_after_an_update(seconds: float, updating: bool) -> None:
+    wall = FakeClock(NOW)
+    found = Heard(Context(clock=FakeClock(), wall_clock=wall), algorithm="scrypt", offline_after_seconds=60)
+    found.all_profitability({"1": SCRYPT})
+    wall.advance(seconds)
+    assert found.reading(connected=True).updating is updating
+
+
 ALL = {
     "profitability": {"1": SCRYPT},
     "workers": [worker("a"), worker("b", "two")],

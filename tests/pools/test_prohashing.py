@@ -168,3 +168,52 @@ async def test_each_algorithm_is_as_old_as_itself(outgoing: Outgoing) -> None:
     )
     assert page.value(c.MINING_POOL_ALGORITHM_TIMESTAMP, "sha256d") == 1547510600.0
     assert page.value(c.MINING_POOL_DATA_TIMESTAMP, "profitability") == 1547510680.4959
+
+
+async def test_what_the_relay_tells_of_nothing_is_told_in_words(outgoing: Outgoing) -> None:
+    for data, words in (
+        ([], "/profitability is not a map of algorithms"),
+        ({}, "the relay has received nothing from the pool"),
+    ):
+        with pytest.raises(ProbeError) as caught:
+            await read(outgoing, profitability=data)
+        assert caught.value.detail == words
+
+
+async def test_what_is_not_as_documented_is_counted_by_its_place(outgoing: Outgoing) -> None:
+    status = {"connected": 1, "updating": "yes", "lastUpdates": 7}
+    odd = {
+        "1": PROFITABILITY["1"] | {"server_timestamp": "?", "max_usd": "?"},
+        "2": 7,
+        "9": {"algorithm_name": 7},
+    }
+    reading = await read(outgoing, profitability=odd, status=status)
+    assert reading.unexpected == dict.fromkeys(
+        [
+            *(f"profitability.*{key}" for key in (".server_timestamp", ".max_usd", ".algorithm_name", "")),
+            *(f"status.{key}" for key in ("connected", "updating", "lastUpdates")),
+        ],
+        1,
+    )
+    assert (reading.connected, reading.updating, reading.last_updates) == (None, None, {})
+    reading = await read(outgoing, status=[])
+    assert reading.unexpected == {"status": 1}
+
+
+async def test_an_algorithm_nobody_knows_has_a_name_of_a_length_and_no_more_than_64_are_read(
+    outgoing: Outgoing,
+) -> None:
+    entries = {
+        f"{100 + number}": {"algorithm_name": f"{'A' * 31}{number}", "data_timestamp": 1}
+        for number in range(65)
+    }
+    reading = await read(outgoing, profitability=entries)
+    assert [one.algorithm for one in reading.profitability] == [
+        f"{'a' * 31}{str(number)[0]}" for number in range(64)
+    ]
+
+
+async def test_a_key_that_only_the_status_refuses_is_refused(outgoing: Outgoing) -> None:
+    with pytest.raises(ProbeError) as caught:
+        await read(outgoing, status=401)
+    assert caught.value.reason is Reason.UNAUTHORISED

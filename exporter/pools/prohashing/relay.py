@@ -23,7 +23,7 @@ from exporter.errors import ProbeError, Reason
 from exporter.fields import Fields
 from exporter.http import Client
 from exporter.pools import PoolSource
-from exporter.pools.answers import ask
+from exporter.pools.answers import ask, noted
 from exporter.pools.reading import PoolReading, Profitability
 from exporter.units import DAY
 
@@ -61,7 +61,7 @@ class Relay(PoolSource):
         headers = {"Authorization": f"Bearer {self._key.get_secret_value()}"} if self._key else {}
         data = await ask(client, "/profitability", headers=headers)
         if not isinstance(data, dict):
-            raise ProbeError(Reason.BAD_SHAPE, "/profitability is not a map of algorithms")
+            raise noted(client, ProbeError(Reason.BAD_SHAPE, "/profitability is not a map of algorithms"))
         reading = PoolReading(unexpected=odd)
         for number, entry in list(data.items())[:MAX_ALGORITHMS]:
             one = profitability(str(number), Fields(entry, "profitability.*", odd))
