@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import traceback
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from autobahn.wamp.exception import ApplicationError
+from autobahn.wamp.types import Challenge
 
 from exporter import catalogue as c
 from exporter.address import Endpoint, Policy
@@ -20,7 +23,7 @@ from exporter.fleet import Fleet
 from exporter.http import Outgoing
 from exporter.pools import Context
 from exporter.pools.prohashing import wamp
-from exporter.pools.prohashing.wamp import Wamp
+from exporter.pools.prohashing.wamp import Wamp, _Events, _Link, _PoolError, _Session
 from exporter.server.app import create_app
 from exporter.server.runtime import Runtime
 from tests.pools.sites import FIGURES, figures
@@ -651,3 +654,216 @@ async def test_it_is_not_waited_for_longer_than_the_scrape(tmp_path: Path) -> No
     source.close()
     assert source._task is not None
     await until(source._task.done)
+
+
+class Kept:
+    """A source and a link that are told by hand, and the time of both."""
+
+    def __init__(self, **more: Any) -> None:
+        self.time = VirtualTime()
+        self.context = Context(clock=self.time, wall_clock=self.time.wall, sleep=self.time.sleep, **more)
+        self.source = Wamp(
+            Endpoint.parse("127.0.0.1:9"), None, self.context, algorithm="scrypt", offline_after_seconds=60
+        )
+        self.spent = 0
+
+    def spend(self) -> None:
+        self.spent += 1
+
+    def link(self) -> _Link:
+        return _Link(self.context, self.spend)
+
+    def refusal(self) -> tuple[str, str]:
+        with pytest.raises(ProbeError) as caught:
+            self.source.latest()
+        return str(caught.value.reason), caught.value.detail
+
+
+def test_why_there_is_nothing_to_read() -> None:
+    kept = Kept()
+    source = kept.source
+    assert kept.refusal() == ("no_data", "the pool has told nothing yet")
+    source._problem = ProbeError(Reason.HTTP_STATUS, "answered status 500")
+    assert kept.refusal() == ("http_status", "answered status 500")
+    # What was told stands for three minutes, whatever became of the connection, unless the key is refused.
+    source._heard.all_profitability({"1": {"usd": 1.0, "data_timestamp": 1.0}})
+    source._parts["workers"] = True
+    kept.time.now += 180
+    reading = source.latest()
+    assert (len(reading.profitability), reading.connected, reading.parts) == (1, False, {"workers": True})
+    assert reading.parts is not source._parts
+    source._joined = True
+    assert source.latest().connected is True
+    kept.time.now += 1
+    assert kept.refusal() == ("http_status", "the pool has been silent for 181 s; answered status 500")
+    source._problem = None
+    assert kept.refusal() == ("timeout", "the pool has been silent for 181 s")
+    kept.time.now -= 1
+    source._problem = ProbeError(Reason.UNAUTHORISED, "the pool refuses the key")
+    assert kept.refusal() == ("unauthorised", "the pool refuses the key")
+    source.close()
+    assert kept.refusal() == ("connection", "the account is not read any more")
+
+
+async def test_a_defect_ends_a_connection_and_not_the_tries(quiet_logs: list[dict[str, Any]]) -> None:
+    tries: list[float] = []
+
+    async def connect(*_: Any) -> None:
+        tries.append(kept.time())
+        raise KeyError("of ours")
+
+    kept = Kept(connect=connect, rng=Longest())
+    kept.source.start()
+    await until(lambda: kept.time.asleep)
+    assert kept.refusal() == ("bad_shape", "could not be followed: KeyError")
+    await kept.time.advance(30, step=1)
+    assert tries == [1000.0, 1002.0, 1006.0, 1014.0, 1030.0]
+    assert {event["event"] for event in quiet_logs} == {
+        "defect while following the pool",
+        "connection to the pool ended",
+    }
+    kept.source.close()
+
+
+class Longest(random.Random):
+    """Chance that always makes a pause as long as it may be."""
+
+    def uniform(self, a: float, b: float) -> float:
+        assert (a, b) == (0.5, 1.0)
+        return b
+
+
+async def test_without_a_network_there_is_no_connection() -> None:
+    kept = Kept()
+    with pytest.raises(ProbeError) as caught:
+        await kept.link().connect(Endpoint.parse("127.0.0.1:9"))
+    assert (caught.value.reason, caught.value.detail) == (Reason.REFUSED, "there is no network")
+    assert kept.spent == 0
+
+
+async def test_what_comes_is_counted_for_ten_seconds() -> None:
+    kept = Kept()
+    link = kept.link()
+    assert link.came("bytes", 60, 100)
+    assert link.came("messages", 100, 100), "each kind is counted for itself"
+    kept.time.now += 9.9
+    assert link.came("bytes", 40, 100)
+    kept.time.now += 0.1
+    assert link.came("bytes", 100, 100)
+    kept.time.now += 9.9
+    assert not link.came("bytes", 1, 100)
+    assert not link.came("messages", 1, 100), "the connection is over"
+    end = link._over.result()
+    assert (end.reason, end.detail) == (Reason.BAD_SHAPE, "more than 100 bytes within 10 s")
+    link.end(Reason.CONNECTION, "later")
+    assert link._over.result() is end
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "words"),
+    [
+        (ApplicationError("wamp.error.not_authorized", "a key"), "unauthorised", "the pool refuses the key"),
+        (
+            ApplicationError("wamp.error.no_such_procedure", "a key"),
+            "pool_error",
+            "the pool answers with an error",
+        ),
+        (TypeError("a key"), "pool_error", "the pool answers with an error"),
+        (ValueError("a key"), "pool_error", "the pool answers with an error"),
+    ],
+)
+async def test_an_answer_that_is_an_error_is_told_in_our_words(
+    error: Exception, reason: str, words: str
+) -> None:
+    kept = Kept()
+
+    async def answer() -> None:
+        raise error
+
+    with pytest.raises(ProbeError) as caught:
+        await kept.link()._within(answer())
+    assert (caught.value.reason, caught.value.detail) == (reason, words)
+    # It is the answer that is bad, not the connection.
+    assert isinstance(caught.value, _PoolError) is (reason == "pool_error")
+    await until(lambda: not kept.time.asleep)
+
+
+async def test_an_answer_is_waited_for_until_ten_seconds_are_over_or_the_connection_is() -> None:
+    kept = Kept()
+    link, silent = kept.link(), asyncio.get_running_loop().create_future()
+    waiting = asyncio.create_task(link._within(silent))
+    await until(lambda: kept.time.asleep)
+    await kept.time.advance(9)
+    assert not waiting.done()
+    await kept.time.advance(1)
+    with pytest.raises(ProbeError) as late:
+        await waiting
+    assert (late.value.reason, late.value.detail) == (Reason.TIMEOUT, "no answer within 10 s")
+    assert silent.cancelled()
+    pausing = asyncio.create_task(link.pause(15))
+    await until(lambda: kept.time.asleep)
+    link.drop()
+    with pytest.raises(ProbeError) as dropped:
+        await pausing
+    assert (dropped.value.reason, dropped.value.detail) == (Reason.CONNECTION, "the connection was dropped")
+    assert link._joined.cancelled()
+    await until(lambda: not kept.time.asleep)
+
+
+async def test_each_step_of_a_connection_is_written_down_to_a_bound() -> None:
+    kept = Kept()
+    source = kept.source
+
+    async def work(outcome: Any) -> Any:
+        kept.time.now += 2
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    assert await source._step("call", work(7)) == 7
+    with pytest.raises(_PoolError) as caught:
+        await source._step("topic_<key>", work(_PoolError(Reason.POOL_ERROR, "an error")))
+    assert (caught.value.reason, caught.value.detail) == (Reason.POOL_ERROR, "topic_<key>: an error")
+    told = [(step.method, step.path, step.seconds, step.status, step.problem) for step in source._steps]
+    assert told == [
+        ("WAMP", "call", 2, "ok", ""),
+        ("WAMP", "topic_<key>", 2, None, "pool_error: an error"),
+    ]
+    for _ in range(40):
+        await source._step("call", work(7))
+    assert len(source._steps) == 32
+
+
+def test_what_is_published_during_the_calls_waits_in_order_and_to_a_bound() -> None:
+    took: list[int] = []
+    events = _Events()
+    handle = events.of(took.append)
+    with events:
+        for number in range(5001):
+            handle(number, details="of the library")
+        assert took == []
+    assert took == list(range(5000))
+    handle(7)
+    assert took[-1] == 7
+
+
+@pytest.mark.parametrize(
+    ("method", "extra", "answer"),
+    [
+        # hmac.new(b"web", b"challenge", sha256), in base64.
+        ("wampcra", {"challenge": "challenge"}, "CjsYSFUdPdoit0HhaaA1LQBbpx+e72kcp7R0jmljg5o="),
+        ("wampcra", {"challenge": 7}, None),
+        ("wampcra", {}, None),
+        ("ticket", {"challenge": "challenge"}, None),
+    ],
+)
+async def test_a_challenge_is_signed_if_it_is_one(
+    method: str, extra: dict[str, Any], answer: str | None
+) -> None:
+    link = Kept().link()
+    assert _Session(link).onChallenge(Challenge(method, extra)) == (answer or "")
+    if answer:
+        assert not link._over.done()
+    else:
+        end = link._over.result()
+        assert (end.reason, end.detail) == (Reason.BAD_SHAPE, "the challenge is not of WAMP-CRA")
