@@ -237,8 +237,8 @@ class Run:
         self.usage: dict[str, tuple[float, float]] = {}
         # Each miner was scraped once.
         self.complete = asyncio.Event()
-        self.short_answers = 0
-        self.answers = 0
+        # When either machine was asked for the whole fleet, and what its answer lacked.
+        self.answers: list[tuple[float, int | str]] = []
         self.samples_per_second = 0.0
         self.series = 0.0
 
@@ -290,27 +290,31 @@ class Run:
         url = f"http://{node.here}:8427/select/0/prometheus/api/v1/{path}"
         return await self.session.get(url, params=parameters)
 
-    async def _count(self, node: Node, expression: str) -> float:
-        response = await self._query(node, "query", query=expression)
-        async with response:
-            response.raise_for_status()
-            answer = await response.json()
+    async def _lacking(self, node: Node) -> int | str:
+        """How many miners *node* does not know of now, or in words why it gives no whole answer."""
+        try:
+            async with await self._query(node, "query", query="count(vnish_up)") as response:
+                if response.status != 200:
+                    return f"status {response.status}"
+                answer = await response.json()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            return type(error).__name__
+        if answer.get("isPartial"):
+            return "partial"
         result = answer["data"]["result"]
-        return float(result[0]["value"][1]) if result and not answer.get("isPartial") else 0.0
+        miners: int = self.arguments.miners
+        return miners - (int(result[0]["value"][1]) if result else 0)
 
     async def _watch(self) -> None:
         """Ask both machines for the whole fleet, again and again, once it is there."""
         while True:
             for node in self.nodes:
-                try:
-                    count = await self._count(node, "count(vnish_up)")
-                except (aiohttp.ClientError, TimeoutError, KeyError):
-                    count = 0.0
-                if count >= self.arguments.miners:
+                asked = time.time()
+                lacking = await self._lacking(node)
+                if lacking == 0:
                     self.complete.set()
                 if self.complete.is_set():
-                    self.answers += 1
-                    self.short_answers += count < self.arguments.miners
+                    self.answers.append((asked, lacking))
             await asyncio.sleep(5)
 
     def _say(self, text: str) -> None:
@@ -405,15 +409,18 @@ class Run:
             for line in (await response.text()).splitlines():
                 series = json.loads(line)
                 times = found.setdefault(series["metric"]["instance"], [])
-                times += [stamp / 1000 for stamp in series["timestamps"]]
+                # What has no value marks that a scrape failed.
+                both = zip(series["timestamps"], series["values"], strict=True)
+                times += [stamp / 1000 for stamp, value in both if value is not None]
         return {name: sorted(set(times)) for name, times in found.items()}
 
     async def _report(self) -> str:
         arguments, interval = self.arguments, self.arguments.interval
         samples = await self._samples()
         missing: dict[str, list[float]] = defaultdict(list)
+        hanging: Counter[str] = Counter()
         taken = 0
-        for times in samples.values():
+        for miner, times in samples.items():
             taken += len(times)
             for before, after in itertools.pairwise(times):
                 lost = round((after - before) / interval) - 1
@@ -422,12 +429,15 @@ class Run:
                         (name for name, _, end in self.phases if before + interval <= end), self.phases[-1][0]
                     )
                     missing[phase] += [after - before - interval] * lost
+                    hanging[phase] += lost * (self.farm.kinds[int(miner[1:])] == "hanging")
         silent = [name for name, times in samples.items() if self.phases[-1][2] - times[-1] > 2 * interval]
         kinds = Counter(self.farm.kinds)
         expected = {f"m{i}" for i, kind in enumerate(self.farm.kinds) if kind in ("dead", "hanging")}
         expected |= set(self.unplugged)
         healthy = {f"m{i}" for i, kind in enumerate(self.farm.kinds) if kind == "healthy"} - expected
         told = self.sink.firing(OFFLINE)
+        others = self.sink.names()
+        del others[OFFLINE]
         per = 1000 / arguments.miners
         lines = [
             f"{arguments.miners} miners every {interval} s "
@@ -445,31 +455,39 @@ class Run:
                 f"| {service}, both together | {cores * per:.3f} cores, {memory * per:.0f} MiB "
                 f"(in all {cores:.2f} cores, {memory:.0f} MiB) |"
             )
-        lines += ["", "| | samples missing | longest gap beyond the interval |", "|---|---|---|"]
+        lines += [
+            "",
+            "| | samples missing, of hanging miners | longest gap beyond the interval "
+            "| whole fleet asked for | no answer | answers that lacked miners, at most |",
+            "|---|---|---|---|---|---|",
+        ]
         for name, started, ended in self.phases:
             gaps = missing.get(name, [])
-            lines.append(f"| {name} ({ended - started:.0f} s) | {len(gaps)} | {max(gaps, default=0):.0f} s |")
+            answers = [answer for at, answer in self.answers if started <= at < ended]
+            none = Counter(answer for answer in answers if isinstance(answer, str))
+            lacking = [answer for answer in answers if isinstance(answer, int) and answer]
+            lines.append(
+                f"| {name} ({ended - started:.0f} s) | {len(gaps)}, {hanging[name]} "
+                f"| {max(gaps, default=0):.0f} s | {len(answers)} | {_counts(none)} "
+                f"| {len(lacking)}, {max(lacking, default=0)} |"
+            )
         lines += [
             "",
             f"Of {taken} samples of `vnish_up` that were stored for {len(samples)} miners; "
             f"{len(silent)} had none at the end. "
-            f"{self.answers} times the whole fleet was asked for on either machine, "
-            f"{self.short_answers} answers came short or not.",
+            "Answers lack a miner from a scrape that failed until its next one.",
             "",
             f"`{OFFLINE}`: {len(expected)} due ({len(self.unplugged)} unplugged during the kills), "
             f"{len(expected & told)} told, {len(expected - told)} lost, "
             f"{len(told & healthy)} of healthy miners; "
             f"{self.sink.doubled()} of {len(self.sink.messages)} messages told the same twice.",
-            "Other alerts: "
-            + (
-                ", ".join(
-                    f"{count} {name}" for name, count in self.sink.names().most_common() if name != OFFLINE
-                )
-                or "none"
-            )
-            + ".",
+            f"Other alerts: {_counts(others)}.",
         ]
         return "\n".join(lines)
+
+
+def _counts(things: Counter[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in things.most_common()) or "none"
 
 
 def _processor() -> str:
