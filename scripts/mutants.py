@@ -21,11 +21,16 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "mutants"
 WANTED = 0.9
-MUTMUT = (sys.executable, "-m", "mutmut")
 COLLECTED = (sys.executable, str(ROOT / "scripts/mutmut_collected.py"))
-# A mutant that makes a test crash is noticed like one that makes it fail. One that was ended by the clock is
-# counted apart: it may have waited for ever, or for a busy machine.
-KILLED = ("killed", "segfault", "suspicious", "caught by type check")
+# By how the child of a mutant ended. All others are killed: a mutant that makes a test crash is noticed like
+# one that makes it fail. What was ended by the clock may have waited for ever, or for a busy machine.
+STATES = {
+    0: "survived",
+    None: "not checked",
+    2: "not checked",
+    5: "no tests",
+    33: "no tests",
+} | dict.fromkeys((-24, 24, 36, 152, 255), "timeout")
 
 # What is changed, and the tests that belong to it: all that reach it would take days.
 _POOLS = "tests/pools/test_"
@@ -101,7 +106,8 @@ def main() -> int:
                 poor |= states["killed"] < WANTED * states.total()
         print("\n".join(f"{name}: {state}" for name, state in found.items() if state != "killed"))
     print(
-        "\n| file | mutants | killed | survived | no tests | timeouts | date |\n|---|---|---|---|---|---|---|"
+        "\n| file | mutants | killed | survived | no tests | timeouts | share | date |\n"
+        "|---|---|---|---|---|---|---|---|"
     )
     print("\n".join(rows))
     return int(poor)
@@ -139,14 +145,12 @@ def toml(settings: dict[str, dict[str, object]]) -> str:
 
 
 def verdicts(room: str) -> dict[str, str]:
-    """The state of each mutant of a room."""
-    if not (FOLDER / room / "pyproject.toml").exists():
-        return {}
-    listing = subprocess.run(
-        [*MUTMUT, "results", "--all", "true"], check=True, capture_output=True, text=True, cwd=FOLDER / room
-    ).stdout
-    found = (line.strip().rpartition(": ") for line in listing.splitlines())
-    return {name: "killed" if state in KILLED else state for name, _, state in found}
+    """The state of each mutant of a room, as mutmut has written it down."""
+    return {
+        name: STATES.get(code, "killed")
+        for path in sorted((FOLDER / room / "mutants/exporter").rglob("*.meta"))
+        for name, code in json.loads(path.read_text())["exit_code_by_key"].items()
+    }
 
 
 def of(mutant: str) -> str:
@@ -158,8 +162,9 @@ def of(mutant: str) -> str:
 def row(source: str, states: Counter[str]) -> str:
     """A line of the table in docs/mutants.md."""
     counts = [states.total(), *(states[state] for state in ("killed", "survived", "no tests", "timeout"))]
-    today = datetime.datetime.now(tz=datetime.UTC).date()
-    return f"| {source.removeprefix('exporter/')} | {' | '.join(map(str, counts))} | {today} |"
+    share = f"{100 * states['killed'] / states.total():.0f} %"
+    cells = (source.removeprefix("exporter/"), *counts, share, datetime.datetime.now(tz=datetime.UTC).date())
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 if __name__ == "__main__":

@@ -552,6 +552,23 @@ def test_coins_are_told_once_the_account_had_some() -> None:
     assert balances(ABCDEFGHIJKL=-1) == {}
 
 
+def test_the_accounts_lists_are_read_to_a_bound() -> None:
+    balances = [{"coinTicker": "KAS", "balance": 0}] * 999 + [{"coinTicker": "LTC", "balance": 2}]
+    payments = [{"ticker": "DOGE", "timestamp": number, "value": number} for number in range(1, 1001)]
+    workers = [row(f"{number % 40}") for number in range(20_000)]
+    whole = {"balances": balances, "payments": payments, "workers": {"scrypt": workers}}
+    found = read(whole)
+    assert (found.coins["LTC"].balance_confirmed, found.coins["DOGE"].last_payout) == (2, 1000)
+    assert len(found.workers) == 40
+    assert not found.unexpected
+    found = read({key: [None, *value] for key, value in whole.items() if isinstance(value, list)})
+    assert ("LTC" in found.coins, found.coins["DOGE"].last_payout) == (False, 999)
+    lists = {"user.balances": 1, "user.balances[]": 1, "user.payments": 1, "user.payments[]": 1}
+    assert found.unexpected == lists
+    found = read({"workers": {"scrypt": [*workers, row("more")]}})
+    assert (len(found.workers), found.unexpected) == (40, {"user.workers.scrypt": 1})
+
+
 def test_payments_without_a_coin_a_time_or_an_amount_are_none() -> None:
     whole = {"ticker": "ltc", "timestamp": 7, "value": 2}
     found = read(

@@ -257,6 +257,27 @@ async def test_a_day_without_a_row_earned_nothing_that_is_known() -> None:
         assert (await source.read()).coins["LTC"].earned_yesterday == 3
 
 
+@pytest.mark.parametrize(("rows", "more"), [(100, 0), (101, 1)])
+async def test_of_a_hundred_rows_of_money_more_are_not_read(rows: int, more: int) -> None:
+    def answer(request: web.Request, text: str) -> Any:
+        path = request.path.removeprefix(BASE)
+        if path == "/wallet/payment/history":
+            return envelope([{"create_time": number, "amount": number} for number in range(1, rows + 1)])
+        if path.endswith("history"):
+            old: list[Any] = [{"date": "2026-11-01"}] * (rows - 1)
+            return envelope({"data": [*old, {"date": "2026-11-17", "total_profit": 3}]})
+        if path == "/account":
+            return envelope({"balance": [*[{"coin": "KAS"}] * (rows - 1), {"coin": "LTC", "amount": 2}]})
+        return account(request, text)
+
+    async with source_of("viabtc", answer, api_key="k") as source:
+        found = await source.read()
+    coin = found.coins["LTC"]
+    assert (coin.last_payout, coin.balance_confirmed) == (100, None if more else 2)
+    assert coin.earned_yesterday == (None if more else 3)
+    assert found.unexpected == ({"account.balance": 1, "history.data": 2, "payments": 2} if more else {})
+
+
 @pytest.mark.parametrize(
     ("pages", "asked", "named", "cut"),
     [
