@@ -271,7 +271,9 @@ async def test_sixty_miners_behind_a_dead_switch_are_one_message(tmp_path: Path)
         title = "[CRITICAL] barn1: Many miners of a site are down at once."
         assert world.slack.titles == world.mailbox.subjects == [title]
         # All that had gone silent by then: a slow machine has not yet asked each.
-        [told] = re.findall(r"(\d+) miners of barn1 went silent together", world.slack.attachments[0]["text"])
+        [told] = re.findall(
+            r"(\d+) of 60 miners of barn1 went silent together", world.slack.attachments[0]["text"]
+        )
         assert 60 * 0.3 <= int(told) <= 60
         for spec in specs:
             await world.simulation.repair(spec.name)
