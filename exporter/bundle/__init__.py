@@ -31,7 +31,7 @@ class Place:
     """Where the exporter and its neighbours are, and whom to tell; secrets are files beside Alertmanager.
 
     ``jobs`` is what the names of the scrape jobs begin with. Without ``slack_channel`` nothing goes to Slack,
-    without ``mail_to`` nothing by e-mail.
+    without ``mail_to`` nothing by e-mail, and without ``dead_mans_switch`` nobody hears the watchdog.
     """
 
     exporter: str = "127.0.0.1:10777"
@@ -49,6 +49,7 @@ class Place:
     smtp: str = "localhost:25"
     smtp_user: str | None = None
     smtp_password_file: str = "/etc/alertmanager/smtp_password"  # noqa: S105 - where it is, not what
+    dead_mans_switch: str | None = None
 
 
 def files(place: Place) -> Iterator[tuple[str, str]]:
@@ -123,6 +124,8 @@ def _alertmanager(place: Place) -> dict[str, Any]:
                 receiver.pop(kind, None)
             for one in receiver.get(kind, ()):
                 one[key] = value
+        if receiver["name"] == "dead-mans-switch" and place.dead_mans_switch:
+            receiver["webhook_configs"] = [{"url": place.dead_mans_switch, "send_resolved": False}]
     return config
 
 

@@ -33,6 +33,11 @@ _OPTIONS = {
     "smtp": ("HOST:PORT", "the mail server", _HOST),
     "smtp_user": ("NAME", "the user there, if it wants one", r"\S+"),
     "smtp_password_file": ("FILE", "the file with the password there", r"/.*"),
+    "dead_mans_switch": (
+        "URL",
+        "what calls you when it is not called every two minutes; nobody without it",
+        r"https?://[^\s\"'{}]+",
+    ),
 }
 
 
@@ -89,4 +94,6 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{folder / kind}: {sum(name.startswith(f'{kind}/') for name in made)} files")
     if not (arguments.slack_channel or arguments.mail_to):
         print("Nobody is told of alerts yet: --slack-channel, --mail-to.")
+    if not arguments.dead_mans_switch:
+        print("Nobody is told when all of this is down: --dead-mans-switch.")
     return 0

@@ -109,6 +109,23 @@ def matches(matchers: Sequence[str], labels: Mapping[str, str]) -> bool:
     )
 
 
+@pytest.mark.parametrize(
+    ("alert", "repeat"),
+    [
+        ("MinefleetMinerOffline", "4h"),
+        # A board that will die is told of until somebody has seen to it; one dead chip is not.
+        ("MinefleetMinerChipsDying", "12h"),
+        ("MinefleetMinerChipsRed", "7d"),
+        ("MinefleetWatchdog", "2m"),
+    ],
+)
+def test_how_often_an_alert_is_told_again(alert: str, repeat: str) -> None:
+    [labels] = [{"alertname": alert, **rule["labels"]} for rule in RULES if rule["alert"] == alert]
+    route = yaml.safe_load(CONFIG.read_text("utf-8"))["route"]
+    taken = next((one for one in route["routes"] if matches(one["matchers"], labels)), {})
+    assert taken.get("repeat_interval", route["repeat_interval"]) == repeat
+
+
 def inhibited(source: str, target: str) -> bool:
     """Whether an alert of one name silences one of another, for the same instance."""
     return any(

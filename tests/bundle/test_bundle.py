@@ -70,6 +70,7 @@ def test_each_flag_is_where_it_belongs(tmp_path: Path) -> None:
         "smtp": "smtp.example.net:587",
         "smtp-user": "barn",
         "smtp-password-file": "/run/mail",
+        "dead-mans-switch": "https://switch.example.org/ping/7",
     }
     words = [word for name, value in flags.items() for word in (f"--{name}", value)]
     assert main(["bundle", str(tmp_path), *words]) == 0
@@ -103,11 +104,36 @@ def test_each_flag_is_where_it_belongs(tmp_path: Path) -> None:
         "#night",
     ]
     assert config["receivers"][1]["email_configs"][0]["to"] == "owner@example.net"
+    assert [one for one in config["receivers"] if "webhook_configs" in one] == [
+        {
+            "name": "dead-mans-switch",
+            "webhook_configs": [{"url": "https://switch.example.org/ping/7", "send_resolved": False}],
+        }
+    ]
     assert "uid: mimir" in source
     assert "url: http://prom.example:9091" in source
     assert "path: /srv/dashboards" in text["minefleet.yml"]
     variables = json.loads(text["minefleet-fleet.json"])["templating"]["list"]
     assert variables[0]["current"] == {"text": "mimir", "value": "mimir"}
+
+
+def test_without_a_dead_mans_switch_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bundle", str(tmp_path / "a"), "--mail-to", "owner@example.net"]) == 0
+    assert "Nobody is told when all of this is down: --dead-mans-switch." in capsys.readouterr().out
+    assert (
+        main(
+            [
+                "bundle",
+                str(tmp_path / "b"),
+                "--mail-to",
+                "o@example.net",
+                "--dead-mans-switch",
+                "http://s.example/",
+            ]
+        )
+        == 0
+    )
+    assert "Nobody" not in capsys.readouterr().out
 
 
 def test_it_writes_over_nothing_unless_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,6 +155,7 @@ def test_it_writes_over_nothing_unless_told(tmp_path: Path, capsys: pytest.Captu
         ("--jobs", 'a"b'),
         ("--slack-channel", "two words"),
         ("--mail-to", "nobody"),
+        ("--dead-mans-switch", "healthchecks"),
         ("--data-source", "a: b"),
     ],
 )
