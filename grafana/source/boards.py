@@ -24,6 +24,7 @@ from vocabulary import (
     chips,
     choice,
     coloured,
+    filtered,
     filters,
     graded,
     hidden,
@@ -31,6 +32,7 @@ from vocabulary import (
     linked,
     list_of,
     mapped,
+    models,
     row,
     shown_as,
 )
@@ -54,17 +56,21 @@ CHIP_RATIO = (
 BAD_CHIPS = "instance_board:vnish_board_chips_bad:sum{F}"
 WORSE = f"({BAD_CHIPS} - min_over_time({BAD_CHIPS}[7d:1h]) > 0)"
 WEAK = f"bottomk(20, {BOARD_RATIO}) or topk(20, {BAD_CHIPS} > 0)"
+# Those that tell of their chips now, the one with the weakest board first: its chips are shown unless one is chosen.
+TELLS = "vnish_chips_age_seconds{F}"
+PICTURABLE = (
+    f"sort(min by (job, instance) ({BOARD_RATIO}) and on (job, instance) {TELLS}"
+    f" or on (job, instance) {TELLS} * 0 + 9)"
+)
 OF = 'job=~"$job", instance=~"$pictured", board=~"$board"'
 
 
 def dashboard() -> Any:
     """The dashboard's builder."""
-    pictured = choice(
-        "pictured",
-        "Picture of",
-        # One series of each miner that tells of its chips; those of the chips are hundreds.
-        'label_values(vnish_chips_age_seconds{job=~"$job", site=~"$site", rack=~"$rack", instance=~"$miner"}, instance)',
-        single=True,
+    pictured = (
+        choice("pictured", "Picture of", f"query_result({filtered(PICTURABLE)})", single=True)
+        .regex('/instance="([^"]+)"/')
+        .sort(models.VariableSort.DISABLED)
     )
     board = choice(
         "board",
@@ -158,7 +164,7 @@ def _weakest() -> list[Any]:
             (14, 11, 10, 10),
             CELSIUS,
             "topk(10, vnish_board_chip_temperature_max_celsius{F} - on (job, instance) group_left ()"
-            " avg by (job, instance) (vnish_board_chip_temperature_max_celsius{F}))",
+            " avg by (job, instance) (vnish_board_chip_temperature_max_celsius{F}) >= 0.5)",
             "{{instance}} board {{board}}",
             decimals=0,
         ),
@@ -185,28 +191,31 @@ def _picture() -> list[Any]:
     ]
     grades = mapped({0: ("good", OK), 1: ("weak", WARN), 2: ("dead", BAD)})
     mean = f"avg by (job, instance, board) (vnish_chip_hashrate_hashes_per_second{{{OF}}} > 0)"
+    # Eleven columns of figures want half of a screen of 1280 pixels.
     return [
         row("$pictured: its chips, in tens from left to right", 21),
         chips(
             "Hot: board $board",
             "Each chip's temperature, in its place on the board: chip 23 is in row 020, column 3. The colour gets stronger from 30 to 100 °C.",
-            (0, 22, 8, 16),
+            (0, 22, 12, 16),
             f"vnish_chip_temperature_celsius{{{OF}}}",
             heat,
         ),
         chips(
             "Weak: board $board",
             "Each chip's hashrate against the mean of its board's chips that hash.",
-            (8, 22, 8, 16),
+            (12, 22, 12, 16),
             f"vnish_chip_hashrate_hashes_per_second{{{OF}}} / on (job, instance, board) group_left () {mean}",
             share,
         ),
+        row("$pictured: the firmware's own grade of its chips", 38),
         chips(
             "Graded: board $board",
             "The firmware's own grade of each chip: good, weak (orange) or dead (red).",
-            (16, 22, 8, 16),
+            (0, 39, 24, 16),
             f'max without (grade) (vnish_chip_grade{{{OF}, grade="red"}} * 2'
             f' or vnish_chip_grade{{{OF}, grade="orange"}} or vnish_chip_grade{{{OF}, grade="grey"}} * 0)',
             grades,
+            beside=2,
         ),
     ]

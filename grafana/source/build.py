@@ -33,6 +33,9 @@ def rendered(uid: str) -> str:
     data: dict[str, Any] = json.loads(JSONEncoder(sort_keys=True).encode(DASHBOARDS[uid]().build()))
     for number, panel in enumerate(data["panels"], start=1):
         panel["id"] = number
+        # No pages of states; the SDK takes no 0, and Grafana would say that this is page 1 of 1.
+        if "perPage" in panel.get("options", {}):
+            panel["options"]["perPage"] = 0
     for key in ("id", "version", "iteration"):
         data.pop(key, None)
     return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

@@ -286,7 +286,7 @@ def _compared() -> list[Any]:
             " is taken out: what is left is the miner's fans, dust or place.",
             (0, 48, 8, 10),
             CELSIUS,
-            "topk(10, instance:vnish_chip_temperature_above_site:celsius{F})",
+            "topk(10, instance:vnish_chip_temperature_above_site:celsius{F} >= 0.5)",
             "{{instance}}",
             decimals=0,
             link=here,
@@ -302,7 +302,6 @@ def _compared() -> list[Any]:
             "{{instance}}",
             colours=((None, BAD), (0, OK)),
             decimals=0,
-            minimum=None,
             link=here,
         ),
         bars(

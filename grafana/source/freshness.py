@@ -82,7 +82,13 @@ def _now() -> list[Any]:
             ),
             Figure("miners", f"sum(minefleet_miners{{{E}}})", COUNT, decimals=0),
             Figure("pools", f"sum(minefleet_pools{{{E}}})", COUNT, decimals=0),
-            Figure("running for", f"time() - min(process_start_time_seconds{{{E}}})", AGE, decimals=0),
+            Figure(
+                "version",
+                f"minefleet_build_info{{{E}}}",
+                COUNT,
+                legend="version {{version}}",
+                words={1: ("running", PLAIN)},
+            ),
             none="no answer",
         ),
         list_of(
@@ -108,13 +114,7 @@ def _now() -> list[Any]:
                 AGE,
                 decimals=0,
             ),
-            Figure(
-                "version",
-                f"minefleet_build_info{{{E}}}",
-                COUNT,
-                legend="version {{version}}",
-                words={1: ("running", PLAIN)},
-            ),
+            Figure("running for", f"time() - min(process_start_time_seconds{{{E}}})", AGE, decimals=0),
         ),
     ]
 
@@ -166,6 +166,8 @@ def _probes() -> list[Any]:
                 f'sum by (module, state) (minefleet_breakers{{{E}, state!="closed"}})',
                 "{{module}}: {{state}}",
             ),
+            # One that is asked again is half open for a moment: it is of as many all the same.
+            stacked=True,
             decimals=0,
         ),
         list_of(

@@ -483,17 +483,21 @@ def room_map(
     )
 
 
-def chips(title: str, description: str, at: Place, expression: str, look: Sequence[Property]) -> table.Panel:
-    """A board's chips in rows of ten; one such panel for each board chosen."""
+def chips(
+    title: str, description: str, at: Place, expression: str, look: Sequence[Property], *, beside: int = 1
+) -> table.Panel:
+    """A board's chips in rows of ten; one such panel for each board chosen, *beside* one another or below."""
     placed = expression
     for ten, one, digits in (("000", "$1", "(.)"), ("0${1}0", "$2", "(.)(.)"), ("${1}0", "$2", "(..)(.)")):
         placed = (
             f'label_replace(label_replace({placed}, "ten", "{ten}", "chip", "{digits}"),'
             f' "one", "{one}", "chip", "{digits}")'
         )
-    return (
+    panel = (
         _named(table.Panel(), title, description, at)
         .cell_height(common_models.TableCellHeight.SM)
+        # Grafana makes no column smaller.
+        .min_width(50)
         .repeat("board")
         .repeat_direction("v")
         .with_target(instant(f"max by (ten, one) ({placed})", as_table=True))
@@ -510,9 +514,13 @@ def chips(title: str, description: str, at: Place, expression: str, look: Sequen
                 "organize", {"indexByName": {"ten\\one": 0, **{str(one): 1 + one for one in range(10)}}}
             )
         )
-        .override_by_field_type("number", [*look, Property("custom.width", 53)])
-        .override_by_name("ten\\one", [Property("displayName", "Chip"), Property("custom.width", 53)])
+        # Grafana prints it in every cell without a value too, unless the columns have one of their own.
+        .no_value("Nothing is told of its chips")
+        .override_by_regexp("/.*/", [Property("noValue", "")])
+        .override_by_field_type("number", list(look))
+        .override_by_name("ten\\one", [Property("displayName", "Chip")])
     )
+    return panel.repeat_direction("h").max_per_row(beside) if beside > 1 else panel
 
 
 def facts(title: str, description: str, at: Place, *expressions: str) -> table.Panel:
