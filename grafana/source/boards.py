@@ -205,7 +205,9 @@ def _picture() -> list[Any]:
             "Weak: board $board",
             "Each chip's hashrate against the mean of its board's chips that hash.",
             (12, 22, 12, 16),
-            f"vnish_chip_hashrate_hashes_per_second{{{OF}}} / on (job, instance, board) group_left () {mean}",
+            # Of a dead board there is no such mean.
+            f"(vnish_chip_hashrate_hashes_per_second{{{OF}}} / on (job, instance, board) group_left () {mean}"
+            f" or vnish_chip_hashrate_hashes_per_second{{{OF}}} * 0)",
             share,
         ),
         row("$pictured: the firmware's own grade of its chips", 38),

@@ -507,6 +507,12 @@ def test_a_boards_chips_fit_on_a_small_screen() -> None:
         assert 1280 * panel["gridPos"]["w"] / 24 / beside - 40 >= 11 * 50
 
 
+def test_the_chips_of_a_dead_board_are_shown_dead() -> None:
+    # It has no chip that hashes, so no mean of them, and its picture was empty.
+    [asked] = [asked for asked in queries() if asked.panel == "Weak: board $board"]
+    assert re.search(r" or vnish_chip_hashrate_hashes_per_second\{[^}]*\} \* 0\)", asked.expression)
+
+
 def test_ten_racks_fit_into_the_room_map() -> None:
     [room] = [panel for panel in panels(FLEET) if panel["title"] == "Where in the room?"]
     [rack] = [
