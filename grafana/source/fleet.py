@@ -49,6 +49,9 @@ ELECTRICITY = "instance:minefleet_electricity_usd_per_day:estimate{F}"
 POWER = "instance:vnish_power_watts:known{F}"
 PROBLEMS = "instance:minefleet_problem:severity{F}"
 WORST = f"topk by (job, instance) (1, {PROBLEMS})"
+# One row where miners are known and none of them has a problem. A panel that finds nothing, or cannot even ask, says
+# the same words for both: they must not be that all is well.
+WELL = f"(count(vnish_up{{F}}) * 0 unless on () {PROBLEMS})"
 SEVERITY = f"floor(max by (job, instance) ({PROBLEMS})) or on (job, instance) vnish_up{{F}} * 0"
 HASHING = "instance:vnish_hashing:bool{F}"
 PER_ALGORITHM = (
@@ -90,20 +93,23 @@ def _now() -> list[Any]:
             " equally severe the one that loses most. Its name leads to all about it.",
             (0, 0, 12, 23),
             {
-                "Severity": severity(f"floor({WORST})", SEVERITIES),
+                "Severity": severity(f"floor({WORST}) or {WELL}", SEVERITIES),
                 "instance": miner(),
-                "What": Column(WORST, also=("problem",), hidden=True),
+                "What": Column(
+                    f'{WORST} or label_replace({WELL}, "problem", "no miner has a problem", "", "")',
+                    also=("problem",),
+                    hidden=True,
+                ),
                 "problem": words("What is wrong"),
                 "Losing": Column(
-                    LOST,
+                    f"{LOST} and on (job, instance) {PROBLEMS}",
                     [*shown_as(USD, 2), *coloured((None, PLAIN), (1, WARN))],
                     title="Lost a day",
                     width=72,
                 ),
             },
             sort=(("Severity", True), ("Lost a day", True)),
-            where=PROBLEMS,
-            none="No miner has a problem",
+            none="Nothing is known of any miner",
         ),
         figures(
             "Is it hashing?",

@@ -99,12 +99,16 @@ def _now() -> list[Any]:
             "All that is wrong with this miner now, worst first.",
             (0, 0, 8, 7),
             {
-                "Severity": severity(f"floor({PROBLEMS})", SEVERITIES),
+                "Severity": severity(
+                    f"floor({PROBLEMS}) or label_replace(vnish_up{{F}} * 0 unless on (job, instance) {PROBLEMS},"
+                    ' "problem", "nothing is wrong", "", "")',
+                    SEVERITIES,
+                ),
                 "problem": words("What is wrong"),
             },
             by=("job", "instance", "problem"),
             sort=(("Severity", True),),
-            none="Nothing is wrong",
+            none="Nothing is known of it",
         ),
         figures(
             "How does it do?",

@@ -304,6 +304,21 @@ def test_a_phone_shows_numbers_large_enough(path: Path) -> None:
             assert max(len(target["legendFormat"]) for target in panel["targets"]) <= 13
 
 
+@pytest.mark.parametrize(
+    ("path", "title", "word"),
+    [
+        (FLEET, "Who needs me now, and why", "no miner has a problem"),
+        (MINER, "What is wrong?", "nothing is wrong"),
+    ],
+    ids=["fleet", "miner"],
+)
+def test_that_all_is_well_is_said_only_where_it_is_known(path: Path, title: str, word: str) -> None:
+    # A panel that cannot ask, since Prometheus is down, shows the words for nothing found: "No miner has a problem".
+    [panel] = [panel for panel in panels(path) if panel["title"] == title]
+    assert panel["fieldConfig"]["defaults"]["noValue"].startswith("Nothing is known")
+    assert any(f'"problem", "{word}"' in target["expr"] for target in panel["targets"])
+
+
 def test_one_screen_shows_what_matters() -> None:
     # 1080 pixels less Grafana's own and the filters are 26 rows of 38.
     first = [panel for panel in panels(FLEET) if panel["gridPos"]["y"] + panel["gridPos"]["h"] <= 26]

@@ -68,3 +68,16 @@ def test_nothing_but_words_is_shown_where_nothing_is_found() -> None:
     ]
     for (panel, answers), made in zip(given, tables(given), strict=True):
         check(panel, answers, made)
+
+
+def test_that_no_miner_has_a_problem_is_one_row() -> None:
+    [panel] = [panel for panel in LISTS if panel["title"] == "Who needs me now, and why"]
+    well = {"value": [1.0, "0"]}
+    answers = {
+        "Severity": [{"metric": {}, **well}],
+        "What": [{"metric": {"problem": "no miner has a problem"}, **well}],
+        "Losing": [],
+    }
+    [[table]] = tables([(panel, answers)])
+    [row] = table.rows()
+    assert (row["Severity"], row["problem"]) == (0, "no miner has a problem")
