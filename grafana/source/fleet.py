@@ -251,6 +251,7 @@ def _all() -> list[Any]:
                 "model": label("Model"),
             },
             sort=(("Severity", True), ("Lost a day", True)),
+            none="Nothing is known of any miner",
             pages=True,
         ),
     ]

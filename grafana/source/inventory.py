@@ -176,6 +176,7 @@ def _lists() -> list[Any]:
                 "psu": label("Power supply"),
             },
             sort=(("Miner", False),),
+            none="Nothing is known of any miner",
             pages=True,
         ),
     ]

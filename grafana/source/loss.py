@@ -142,7 +142,7 @@ def _causes() -> list[Any]:
             "{{cause}}",
             colours=((None, WARN),),
             decimals=2,
-            none="nothing is lost",
+            none="nothing, or no price is known",
         ),
         bars(
             "And over the whole time shown?",
@@ -153,7 +153,7 @@ def _causes() -> list[Any]:
             "{{cause}}",
             colours=((None, BAD),),
             decimals=2,
-            none="nothing was lost",
+            none="nothing, or no price was known",
         ),
         graph(
             "When was it lost, and why?",
@@ -164,7 +164,7 @@ def _causes() -> list[Any]:
             stacked=True,
             decimals=2,
             colours=colours,
-            none="nothing was lost",
+            none="nothing was lost, or no price was known",
         ),
         graph(
             "The same in hashes",
@@ -174,7 +174,7 @@ def _causes() -> list[Any]:
             *lines(("{{cause}}", f"sum by (cause) ({HASHES})")),
             stacked=True,
             colours=colours,
-            none="nothing was lost",
+            none="nothing was lost, as far as is known",
         ),
         list_of(
             "Which site loses most?",
@@ -186,7 +186,7 @@ def _causes() -> list[Any]:
             },
             by=("site",),
             sort=(("Lost a day", True),),
-            none="Nothing is lost",
+            none="None does, or no price is known",
         ),
     ]
 
@@ -213,7 +213,7 @@ def _miners() -> list[Any]:
             by=("job", "instance", "cause"),
             where=f"topk(200, {HASHES})",
             sort=(("Lost a day", True), ("Hashes missing", True)),
-            none="No miner loses anything",
+            none="No miner is known to lose anything",
             pages=True,
         ),
     ]

@@ -85,8 +85,11 @@ def _accounts() -> list[Any]:
                 "instance": label("Account", 130),
                 "Type": Column("mining_pool_info{P}", also=("type",), hidden=True),
                 "type": label("Pool", 120),
+                # Nor is there data where Prometheus gets no page of it.
                 "Answers": Column(
-                    "mining_pool_up{P}", mapped({0: ("no data", BAD), 1: ("ok", OK)}), width=85
+                    'mining_pool_up{P} or on (job, instance) up{P, job="minefleet-pools"} * 0',
+                    mapped({0: ("no data", BAD), 1: ("ok", OK)}),
+                    width=85,
                 ),
                 "Age": Column(
                     'time() - mining_pool_data_timestamp_seconds{P, kind=~"profitability|account"}',
@@ -204,7 +207,7 @@ def _credited() -> list[Any]:
             },
             by=WORKER,
             sort=(("Last share, ago", True),),
-            none="The pool sees all workers it knows",
+            none="The pool is not known to miss any",
         ),
         list_of(
             "Who hashes unseen by the pool?",
@@ -221,7 +224,7 @@ def _credited() -> list[Any]:
                 ),
             },
             sort=(("Hashrate", True),),
-            none="The pool sees every miner that hashes",
+            none="None is known to",
         ),
         list_of(
             "Whose workers are they?",
@@ -238,7 +241,7 @@ def _credited() -> list[Any]:
             },
             by=WORKER,
             sort=(("Worker", False),),
-            none="A miner is known for each worker",
+            none="No worker is known of whom no miner is",
         ),
     ]
 

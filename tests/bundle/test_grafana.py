@@ -319,6 +319,20 @@ def test_that_all_is_well_is_said_only_where_it_is_known(path: Path, title: str,
     assert any(f'"problem", "{word}"' in target["expr"] for target in panel["targets"])
 
 
+def test_that_nothing_is_lost_is_not_said_where_no_price_is_known() -> None:
+    # "Nothing is lost" stood beside a third of the fleet that did not hash, since its pool did not answer.
+    for panel in panels(FOLDER / "dashboards/minefleet-loss.json"):
+        none = panel["fieldConfig"]["defaults"].get("noValue", "")
+        if panel["type"] != "stat" and any("usd" in target["expr"] for target in panel["targets"]):
+            assert "price" in none or "known" in none
+
+
+def test_a_pool_is_listed_also_where_prometheus_gets_no_page_of_it() -> None:
+    # Its page had more samples than Prometheus took: no row said so.
+    [asked] = [asked for asked in queries() if asked.dashboard == "minefleet-pool" and asked.ref == "Answers"]
+    assert re.search(r"or on \(job, instance\) up\{[^}]*\} \* 0", asked.expression)
+
+
 def test_one_screen_shows_what_matters() -> None:
     # 1080 pixels less Grafana's own and the filters are 26 rows of 38.
     first = [panel for panel in panels(FLEET) if panel["gridPos"]["y"] + panel["gridPos"]["h"] <= 26]
@@ -402,8 +416,7 @@ def test_a_tables_words_for_no_rows_are_not_in_its_cells(panel: dict[str, Any]) 
 def test_a_tables_words_for_no_rows_are_not_hidden_by_bare_heads(panel: dict[str, Any]) -> None:
     # Several queries that find nothing are merged into columns of values without labels, and those have heads.
     # Grafana's groupBy leaves out what has none of its labels.
-    if "noValue" not in panel["fieldConfig"]["defaults"]:
-        return
+    assert panel["fieldConfig"]["defaults"]["noValue"]
     steps = [step["id"] for step in panel["transformations"]]
     [groups] = [step["options"]["fields"] for step in panel["transformations"] if step["id"] == "groupBy"]
     assert steps.index("merge") < steps.index("groupBy") < steps.index("filterFieldsByName")

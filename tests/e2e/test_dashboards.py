@@ -407,7 +407,10 @@ async def test_every_variable_has_values(store: Store) -> None:
         for variable in variables(path).values():
             left_out = store.name == "one_page" and OF_CHIPS.search(str(variable["query"]))
             if variable["type"] == "query" and not left_out:
-                assert await store.values(variable), (path.stem, variable["name"])
+                # A page of all miners that came too late leaves a gap.
+                async with patiently(lambda: (path.stem, variable["name"])):  # noqa: B023 - called here
+                    while not await store.values(variable):
+                        await asyncio.sleep(0.5)
 
 
 @needs_grafana

@@ -66,9 +66,8 @@ def check(panel: Mapping[str, Any], answers: Mapping[str, list[Any]], made: Sequ
     kinds = [step["id"] for step in panel["transformations"]]
     answered = [row for rows in answers.values() for row in rows]
     if not answered:
-        assert [table.columns for table in made if table.columns] == [], (
-            "bare heads hide the words for nothing"
-        )
+        heads = [name for table in made for name in table.columns]
+        assert heads == [], f"{panel['title']}: bare heads hide the words for nothing"
         return
     [table] = made
     rows = table.rows()

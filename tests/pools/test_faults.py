@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from exporter import catalogue as c
 from exporter.simulator.faults import POOL_FAULTS
 from exporter.simulator.pools.host import PoolHost
-from tests.conftest import FakeClock
+from tests.conftest import ROOT, FakeClock
 from tests.pools.sites import FIGURES, assert_fails_with, clocked_pool, pool_page, pool_site
 from tests.pools.wamp import MINERS
 
@@ -32,6 +33,11 @@ COUNTS = {
     "litecoinpool": c.MINING_POOL_WORKER_HASHES_ACCEPTED,
     "powerpool": c.MINING_POOL_WORKER_SHARES_ACCEPTED,
 }
+[SHIPPED] = [
+    job
+    for job in yaml.safe_load((ROOT / "prometheus/prometheus.yml").read_text("utf-8"))["scrape_configs"]
+    if job["job_name"] == "minefleet-pools"
+]
 HAS_WORKERS = [kind for kind in KINDS if kind != "prohashing"]
 
 
@@ -154,6 +160,10 @@ async def test_three_thousand_workers_are_cut_and_counted(tmp_path: Path, kind: 
         assert {"l9-1", "account.l9-1"} & shown
         # Of 3,003; sites that count logins without a name know of one more or less.
         assert page["mining_pool_workers_cut"][()] == 1003
+        # Prometheus takes no page of more than it is told to: of 250 workers it took none, and no money was known.
+        text = await site.get(f"/probe?target={site.kind}")
+        assert sum(map(len, page.values())) <= SHIPPED["sample_limit"] / 2
+        assert len(text.encode()) <= int(SHIPPED["body_size_limit"].removesuffix("MB")) * 1e6 / 2
 
 
 @pytest.mark.parametrize(
