@@ -1,10 +1,10 @@
 """What a probe costs the exporter, against the bare floor: the same GETs with aiohttp and a JSON parse.
 
-    python benchmarks/probe.py [--miners 60] [--rounds 20] [--chips]
+    python benchmarks/probe.py [--miners 60] [--rounds 20] [--chips] [--write]
 
 Without ``--chips`` the fleet is mixed and chips are not collected. With it every miner is an L9 whose 330
 chips are, and pyasic-rs, which renders nothing, reads the same miners in the same run (as root, since it
-knows port 80 only).
+knows port 80 only). ``--write`` measures both and puts the ratios into docs/scale.md.
 
 Simulator, exporter and floor are processes of their own; their CPU time is the operating system's. The
 floor and the exporter take turns, so that a noisy machine is noisy for both, and ratios are of one run.
@@ -21,10 +21,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
 import aiohttp
 import yaml
 from aiohttp import web
 
+from benchmarks.report import write
 from exporter.simulator.simulation import MinerSpec, Simulation, mixed_fleet
 from exporter.simulator.stack import free_port
 
@@ -111,8 +114,8 @@ async def child(*arguments: str) -> asyncio.subprocess.Process:
     )
 
 
-async def measure(miners: int, rounds: int, directory: Path, *, chips: bool) -> None:
-    """Compare and print; *directory* is for the exporter's configuration."""
+async def measure(miners: int, rounds: int, directory: Path, *, chips: bool) -> dict[str, list[float]]:
+    """Compare, print, and give back the rows; *directory* is for the exporter's configuration."""
     flags = ["--chips"] if chips else []
     simulator = await child("--simulate", str(directory), "--miners", str(miners), *flags)
     assert simulator.stdout
@@ -175,16 +178,21 @@ async def measure(miners: int, rounds: int, directory: Path, *, chips: bool) -> 
             await bare.wait()
             requests = statistics.mean(len(url.partition("|")[2].split(",")) for url in urls)
             print(f"{miners} miners, {rounds} probes each, 5 runs; {requests:.1f} requests a probe")
-            _row("exporter CPU a probe", ours, " ms")
-            _row("floor: its GETs and JSON alone", floors, " ms")
-            _row("floor with a page served", pages, " ms")
+            rows = {
+                "exporter CPU a probe, ms": ours,
+                "floor: its GETs and JSON alone, ms": floors,
+                "floor with a page served, ms": pages,
+                "ratio to the floor": [o / f for o, f in zip(ours, floors, strict=True)],
+                "ratio to the floor with a page": [o / f for o, f in zip(ours, pages, strict=True)],
+            }
             if peers:
-                _row("pyasic-rs, rendering nothing", peers, " ms")
-                _row("ratio to pyasic-rs", [o / p for o, p in zip(ours, peers, strict=True)])
-            _row("ratio to the floor", [o / f for o, f in zip(ours, floors, strict=True)])
-            _row("ratio to the floor with a page", [o / f for o, f in zip(ours, pages, strict=True)])
-            print(f"{'page':32}{size / 1024:6.1f} KiB")
-            print(f"{'exporter resident':32}{resident_mib(exporter.pid):6.1f} MiB")
+                rows["pyasic-rs, rendering nothing, ms"] = peers
+                rows["ratio to pyasic-rs"] = [o / p for o, p in zip(ours, peers, strict=True)]
+            for name, values in rows.items():
+                print(f"{name:36}{_span(values)}")
+            print(f"{'page':36}{size / 1024:6.1f} KiB")
+            print(f"{'exporter resident':36}{resident_mib(exporter.pid):6.1f} MiB")
+            return rows
     finally:
         exporter.terminate()
         await exporter.wait()
@@ -200,8 +208,20 @@ async def _cost(session: aiohttp.ClientSession, pid: int, urls: list[str], round
     return (cpu_seconds(pid) - before) / rounds / len(urls) * 1000
 
 
-def _row(name: str, values: list[float], unit: str = "") -> None:
-    print(f"{name:32}{statistics.median(values):6.2f}{unit}  ({min(values):.2f} to {max(values):.2f})")
+def _span(values: list[float] | None) -> str:
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})" if values else ""
+
+
+async def report(miners: int, rounds: int) -> str:
+    """Both measurements as a table."""
+    columns = []
+    for chips in (False, True):
+        with tempfile.TemporaryDirectory(prefix="minefleet-bench-") as directory:
+            columns.append(await measure(miners, rounds, Path(directory), chips=chips))
+    without, whole = columns
+    lines = [f"| median of five runs, {miners} miners | without chips | with 330 chips |", "|---|---|---|"]
+    lines += [f"| {name} | {_span(without.get(name))} | {_span(values)} |" for name, values in whole.items()]
+    return "\n".join(lines)
 
 
 async def _get(session: aiohttp.ClientSession, url: str) -> bytes:
@@ -226,6 +246,7 @@ def main() -> None:
     parser.add_argument("--miners", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--chips", action="store_true", help="L9s with all their chips")
+    parser.add_argument("--write", action="store_true", help="put both into docs/scale.md; as root")
     parser.add_argument("--peer", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--simulate", metavar="DIR", help=argparse.SUPPRESS)
     parser.add_argument("--floor", nargs="*", help=argparse.SUPPRESS)
@@ -237,6 +258,8 @@ def main() -> None:
         asyncio.run(peer(arguments.peer, arguments.rounds))
     elif arguments.floor:
         asyncio.run(floor(arguments.floor, arguments.rounds, arguments.page_bytes))
+    elif arguments.write:
+        write("probe", asyncio.run(report(arguments.miners, arguments.rounds)))
     else:
         with tempfile.TemporaryDirectory(prefix="minefleet-bench-") as directory:
             asyncio.run(measure(arguments.miners, arguments.rounds, Path(directory), chips=arguments.chips))
