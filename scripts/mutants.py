@@ -119,7 +119,7 @@ def run(room: str, sources: list[str], tests: list[str], arguments: argparse.Nam
     if arguments.paths and not survivors:
         shutil.rmtree(folder, ignore_errors=True)
     again = [name for name, state in verdicts(room).items() if state != "killed"] if survivors else []
-    for copied in ("exporter", "tests"):
+    for copied in ("exporter", "prometheus", "tests"):
         shutil.rmtree(folder / copied, ignore_errors=True)
         shutil.copytree(ROOT / copied, folder / copied, ignore=shutil.ignore_patterns("__pycache__"))
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from time import tzset
 from typing import Any
 
 import pytest
@@ -390,6 +392,17 @@ async def test_stale_work_is_a_part_of_all_work(stale: Any, good: Any, ratio: fl
     assert worker.last_share is None
 
 
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose own time is not UTC."""
+    monkeypatch.setenv("TZ", "UTC+5")
+    tzset()
+    yield
+    monkeypatch.undo()
+    tzset()
+
+
+@pytest.mark.usefixtures("elsewhere")
 @pytest.mark.parametrize(
     ("text", "time"),
     [
@@ -410,6 +423,12 @@ async def test_a_time_without_a_zone_is_utc(text: Any, time: float | None) -> No
         found = await source.read()
     assert found.workers[0].last_share == time
     assert found.coins["LTC"].last_payout == (9 if time is None else 0.5)
+
+
+async def test_of_workers_without_their_number_none_is_offline() -> None:
+    async with source_of("f2pool", lambda *_: {"workers": [], "worker_length_online": 2}, **PUBLIC) as source:
+        found = await source.read()
+    assert (found.workers_online, found.workers_offline) == (2, None)
 
 
 async def test_of_a_thousand_payouts_and_two_thousand_workers_more_are_not_read() -> None:

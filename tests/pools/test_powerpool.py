@@ -486,6 +486,12 @@ def test_an_estimate_of_nothing_says_nothing_of_the_pools_rate(revenue: float) -
     assert (quote.usd, quote.btc) == (revenue / 86_400, 2e-9)
 
 
+@pytest.mark.parametrize(("average", "revenue"), [(5, None), (5, "?"), (-5, 4), (0, 4), (None, 4)])
+def test_without_hashes_and_their_revenue_there_is_no_estimate(average: Any, revenue: Any) -> None:
+    speed = {"hashrate_avg": average, "hashrate_avg_units": "H/s", "estimated_24h_usd_revenue": revenue}
+    assert read({"hashrate": {"scrypt": speed}}, Rates()).profitability == []
+
+
 def test_a_rate_without_the_price_of_a_bitcoin_is_believed_and_worth_no_dollars() -> None:
     rates = Rates(btc={"scrypt": 2e-9, "sha256d": 3e-14})
     scrypt, sha256d = read(USER, rates).profitability

@@ -257,6 +257,18 @@ async def test_a_day_without_a_row_earned_nothing_that_is_known() -> None:
         assert (await source.read()).coins["LTC"].earned_yesterday == 3
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
+async def test_payments_stand_in_the_envelope_or_where_other_lists_do(wrapped: bool) -> None:
+    def answer(request: web.Request, text: str) -> Any:
+        if request.path.removeprefix(BASE) != "/wallet/payment/history":
+            return account(request, text)
+        rows = [{"create_time": 7, "amount": "0.5"}]
+        return envelope({"data": rows, "total": 1} if wrapped else rows)
+
+    async with source_of("viabtc", answer, api_key="k") as source:
+        assert (await source.read()).coins["DOGE"].last_payout == 0.5
+
+
 @pytest.mark.parametrize(("rows", "more"), [(100, 0), (101, 1)])
 async def test_of_a_hundred_rows_of_money_more_are_not_read(rows: int, more: int) -> None:
     def answer(request: web.Request, text: str) -> Any:
