@@ -346,17 +346,16 @@ class Suite:
             rule for content in self.files.values() for group in content["groups"] for rule in group["rules"]
         ]
         recorded = {rule["record"] for rule in rules if "record" in rule}
+        # What each rule reads for its result; and with the texts of its messages, which ask for series too,
+        # in the language of templates.
         self._reads: dict[str, set[str]] = {}
+        self._told: dict[str, set[str]] = {}
         for rule in rules:
-            # The texts of messages ask for series too, in the language of templates.
+            name = rule.get("record") or rule["alert"]
+            read = _names(str(rule["expr"]))
             words = set(re.findall(r"[a-zA-Z_:][\w:]*", " ".join(rule.get("annotations", {}).values())))
-            self._reads.setdefault(rule.get("record") or rule["alert"], set()).update(
-                _names(str(rule["expr"])), words & recorded
-            )
-        self._readers: dict[str, set[str]] = {}
-        for name, read in self._reads.items():
-            for one in read:
-                self._readers.setdefault(one, set()).add(name)
+            self._reads.setdefault(name, set()).update(read)
+            self._told.setdefault(name, set()).update(read, words & recorded)
 
     def _closure(self, names: Iterable[str], edges: Mapping[str, set[str]]) -> set[str]:
         seen: set[str] = set()
@@ -368,10 +367,12 @@ class Suite:
 
     def cases_of(self, rule: str) -> list[Case]:
         """The parts of the test cases that look at a rule or at what reads it, the cheapest first."""
-        touched = self._closure([rule], self._readers) & set(self._reads)
+        touched, told = (
+            self._closure([rule], _turned(edges)) & set(self._reads) for edges in (self._reads, self._told)
+        )
         found = []
         for settings, case in self._cases:
-            alerts = [one for one in case.get("alert_rule_test", []) if one["alertname"] in touched]
+            alerts = [one for one in case.get("alert_rule_test", []) if one["alertname"] in told]
             expressions = [
                 one
                 for one in case.get("promql_expr_test", [])
@@ -383,11 +384,13 @@ class Suite:
             names = {rule} | {one["alertname"] for one in alerts}
             for one in expressions:
                 names |= _names(one["expr"], by_alert=True)
-            needed = self._closure(names, self._reads) & set(self._reads)
+            # Only a test of an alert's texts sees what they ask for.
+            needed = self._closure(names, self._told if alerts else self._reads) & set(self._reads)
+            affected = (told if alerts else touched) & needed
             rules = [one for _, _, one in self._rules(needed)]
             text = json.dumps([settings, asked, rules], sort_keys=True)
             digest = hashlib.sha256(text.encode()).hexdigest()
-            found.append(Case(settings, asked, frozenset(needed), frozenset(touched & needed), digest))
+            found.append(Case(settings, asked, frozenset(needed), frozenset(affected), digest))
         return sorted(found, key=lambda one: _evaluations(one) * len(one.affected))
 
     def _rules(self, needed: Iterable[str]) -> Iterator[tuple[tuple[str, int], int, dict[str, Any]]]:
@@ -444,6 +447,15 @@ class Suite:
             # What cannot be evaluated ends the test for all: the others are asked again.
             if not ended or len(left) == 1:
                 return [number not in left for number in range(1, len(asked) + 1)]
+
+
+def _turned(edges: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """The same from the other end."""
+    turned: dict[str, set[str]] = {}
+    for name, others in edges.items():
+        for one in others:
+            turned.setdefault(one, set()).add(name)
+    return turned
 
 
 def _evaluations(one: Case) -> float:
