@@ -66,6 +66,16 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose own time is not UTC."""
+    monkeypatch.setenv("TZ", "UTC+5")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
 @pytest.fixture(autouse=True)
 def quiet_logs() -> Iterator[list[dict[str, Any]]]:
     """Log events are collected, not printed, whatever level another test's command has set."""

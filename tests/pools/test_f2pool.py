@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from time import tzset
 from typing import Any
 
 import pytest
@@ -390,16 +388,6 @@ async def test_stale_work_is_a_part_of_all_work(stale: Any, good: Any, ratio: fl
         [worker] = (await source.read()).workers
     assert worker.reject_ratio == ratio
     assert worker.last_share is None
-
-
-@pytest.fixture
-def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A machine whose own time is not UTC."""
-    monkeypatch.setenv("TZ", "UTC+5")
-    tzset()
-    yield
-    monkeypatch.undo()
-    tzset()
 
 
 @pytest.mark.usefixtures("elsewhere")

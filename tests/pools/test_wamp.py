@@ -6,7 +6,9 @@ import asyncio
 import json
 import random
 import traceback
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -867,3 +869,54 @@ async def test_a_challenge_is_signed_if_it_is_one(
     else:
         end = link._over.result()
         assert (end.reason, end.detail) == (Reason.BAD_SHAPE, "the challenge is not of WAMP-CRA")
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "words"),
+    [
+        (b"HTTP/1.1 503 Busy now\r\n\r\n", "http_status", "answered status 503"),
+        (b"HTTP/1.1 403 Forbidden\r\n\r\n", "unauthorised", "answered status 403"),
+        (b"HTTP/1.1 5031 Odd\r\n\r\n", "http_status", "answered status 503"),
+        # Without what a WebSocket says then.
+        (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", "bad_shape", "the answer is not of a WebSocket"),
+        (b"HTTP/1.1 \xc2\xb2 Squared\r\n\r\n", "bad_shape", "the answer is not of a WebSocket"),
+        (b"HTTP/1.1\r\n\r\n", "bad_shape", "the answer is not of a WebSocket"),
+        (b"hello\r\n\r\n", "bad_shape", "the answer is not of a WebSocket"),
+    ],
+)
+async def test_what_is_no_websocket_is_told_in_words(answer: bytes, reason: str, words: str) -> None:
+    gone = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        # It hangs up itself.
+        await reader.read()
+        writer.close()
+        gone.set()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, Outgoing.open_session() as session:
+        outgoing = Outgoing(session)
+        kept = Kept(connect=partial(outgoing.connect, Policy(None)))
+        with pytest.raises(ProbeError) as caught:
+            await kept.link().connect(Endpoint.parse(f"127.0.0.1:{port}"))
+        await gone.wait()
+    assert (str(caught.value.reason), caught.value.detail) == (reason, words)
+    assert kept.spent == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(1009, "a message is over 4194304 bytes"), (1002, "a message is not WAMP")]
+)
+def test_a_message_that_is_none_is_told_in_words_and_ends_the_connection(code: int, words: str) -> None:
+    ended: list[tuple[Reason, str]] = []
+    dropped: list[bool] = []
+    protocol = wamp._Protocol()
+    protocol.link = SimpleNamespace(end=lambda *why: ended.append(why))  # type: ignore[assignment]
+    protocol.state, protocol.failByDrop = protocol.STATE_OPEN, True
+    protocol.dropConnection = lambda abort: dropped.append(abort)
+    protocol._fail_connection(code, "it is odd")
+    assert (ended, dropped) == ([(Reason.BAD_SHAPE, words)], [True])
+    assert "it is odd" in protocol.wasNotCleanReason
