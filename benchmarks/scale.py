@@ -19,6 +19,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -500,6 +501,10 @@ def _processor() -> str:
 
 async def main(arguments: argparse.Namespace) -> int:
     """Run and print."""
+    # Ended, it ends what it started: each is in a session of its own.
+    task = asyncio.current_task()
+    assert task
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     if arguments.programs:
         os.environ["PATH"] = f"{arguments.programs}{os.pathsep}{os.environ['PATH']}"
     programs = find_programs()
