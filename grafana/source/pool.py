@@ -22,6 +22,7 @@ from vocabulary import (
     Figure,
     account,
     annotation,
+    begins,
     board_of,
     coloured,
     figures,
@@ -65,7 +66,7 @@ def dashboard() -> Any:
             annotation(
                 "Pool alerts",
                 "red",
-                'ALERTS{alertname=~"MinefleetPool.*", alertstate="firing", instance=~"$account"}',
+                begins('alertname=~"MinefleetPool.*", instance=~"$account"'),
                 "{{alertname}}",
                 "{{instance}}",
             )

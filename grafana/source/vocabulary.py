@@ -704,14 +704,20 @@ def annotation(name: str, colour: str, expression: str, title: str, text: str, *
     )
 
 
+def begins(matchers: str) -> str:
+    """The first five minutes of the alerts that fire: all the time they do would be painted over the lines."""
+    firing = f'ALERTS{{{matchers}, alertstate="firing"}}'
+    return f"{firing} unless {firing} offset 5m"
+
+
 def annotations(*, all_shown: bool) -> list[Any]:
     """Firing alerts, restarts and changes of preset; of a whole fleet they would hide the graphs, and are there to be chosen."""
-    firing = 'ALERTS{F, alertname=~"Minefleet.*", alertstate="firing"'
+    ours = 'F, alertname=~"Minefleet.*"'
     return [
         annotation(
             "Critical alerts",
             "red",
-            firing + ', severity="critical"}',
+            begins(ours + ', severity="critical"'),
             "{{alertname}}",
             "{{instance}}",
             shown=all_shown,
@@ -719,7 +725,7 @@ def annotations(*, all_shown: bool) -> list[Any]:
         annotation(
             "Warnings",
             "orange",
-            firing + ', severity="warning"}',
+            begins(ours + ', severity="warning"'),
             "{{alertname}}",
             "{{instance}}",
             shown=all_shown,

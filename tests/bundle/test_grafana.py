@@ -639,6 +639,15 @@ def test_no_filter_asks_for_the_chips_of_all_miners(path: Path) -> None:
             assert 'instance=~"$pictured"' in chips
 
 
+def test_an_alert_does_not_hide_the_graphs_it_is_marked_in() -> None:
+    # Grafana paints all the time that an annotation's series has values: of a hot miner every graph was orange.
+    marks = [asked for asked in annotations() if "ALERTS" in asked.expression]
+    assert marks
+    for asked in marks:
+        [firing] = set(re.findall(r"ALERTS\{[^}]*\}", asked.expression))
+        assert asked.expression == f"{firing} unless {firing} offset 5m"
+
+
 def test_racks_and_sites_are_in_order() -> None:
     [room] = [panel for panel in panels(FLEET) if panel["title"] == "Where in the room?"]
     steps = room["transformations"]
