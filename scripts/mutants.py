@@ -42,8 +42,9 @@ _LONG = (
     "nobody_would_choose",
     "hours",
     "hammered",
-    "scrape",
-    "refuses",
+    "scrapes_with",
+    "longer_scrape",
+    "pool_that_refuses",
 )
 _SHARED = ("__init__", "answers", "budget", "figures", "parts", "reading", "settings", "workers")
 ROOMS: dict[str, tuple[list[str], list[str]]] = {

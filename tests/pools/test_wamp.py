@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from autobahn.wamp.exception import ApplicationError
-from autobahn.wamp.types import Challenge
+from autobahn.wamp.types import Challenge, CloseDetails
 
 from exporter import catalogue as c
 from exporter.address import Endpoint, Policy
@@ -920,3 +920,93 @@ def test_a_message_that_is_none_is_told_in_words_and_ends_the_connection(code: i
     protocol._fail_connection(code, "it is odd")
     assert (ended, dropped) == ([(Reason.BAD_SHAPE, words)], [True])
     assert "it is odd" in protocol.wasNotCleanReason
+
+
+class Ends:
+    """What a connection is told of its end, and what came of its messages."""
+
+    def __init__(self, *, taken: bool = True) -> None:
+        self.taken = taken
+        self.told: list[tuple[str, str]] = []
+        self.counted: list[tuple[str, int, int]] = []
+
+    def end(self, reason: Reason, words: str) -> None:
+        self.told.append((str(reason), words))
+
+    def came(self, kind: str, number: int, most: int) -> bool:
+        self.counted.append((kind, number, most))
+        return self.taken
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("wamp.error.not_authorized", ("unauthorised", "the pool does not let us in")),
+        ("wamp.close.system_shutdown", ("pool_error", "the pool ended the session")),
+        # The connection tells of its end itself.
+        ("wamp.close.transport_lost", None),
+    ],
+)
+async def test_the_end_of_a_session_is_told_in_words(reason: str, told: tuple[str, str] | None) -> None:
+    ends = Ends()
+    session = _Session(ends)  # type: ignore[arg-type]
+    session.onLeave(CloseDetails(reason, "words with a key"))
+    assert ends.told == ([told] if told else [])
+
+
+async def test_a_session_begins_with_the_pools_realm_and_user() -> None:
+    session = _Session(Ends())  # type: ignore[arg-type]
+    joined: list[Any] = []
+    session.join = lambda *what: joined.append(what)  # type: ignore[method-assign]
+    session.onConnect()
+    assert joined == [("mining", ["wampcra"], "web")]
+    assert session.config.realm == "mining"
+
+
+class Wire:
+    """A connection's transport."""
+
+    def __init__(self) -> None:
+        self.aborted = 0
+
+    def abort(self) -> None:
+        self.aborted += 1
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_what_floods_is_not_read_and_ends_the_connection(
+    taken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(
+        wamp.WampWebSocketClientProtocol, "data_received", lambda _, data: read.append((data,))
+    )
+    monkeypatch.setattr(wamp.WampWebSocketClientProtocol, "onMessage", lambda _, *what: read.append(what))
+    ends, wire = Ends(taken=taken), Wire()
+    protocol = wamp._Protocol()
+    protocol.link = ends  # type: ignore[assignment]
+    # Before it is connected there is nothing to end.
+    protocol.data_received(b"abc")
+    protocol.onMessage(b"abc", True)
+    protocol.transport = wire
+    protocol.data_received(b"defg")
+    protocol.onMessage(b"d", False)
+    assert read == ([(b"abc",), (b"abc", True), (b"defg",), (b"d", False)] if taken else [])
+    assert wire.aborted == (0 if taken else 2)
+    assert ends.counted == [
+        ("bytes", 3, wamp.FLOOD_BYTES),
+        ("messages", 1, wamp.FLOOD_MESSAGES),
+        ("bytes", 4, wamp.FLOOD_BYTES),
+        ("messages", 1, wamp.FLOOD_MESSAGES),
+    ]
+
+
+def test_a_closed_connection_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    handed: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(wamp.WampWebSocketClientProtocol, "onClose", lambda _, *what: handed.append(what))
+    ends = Ends()
+    protocol = wamp._Protocol()
+    protocol.link = ends  # type: ignore[assignment]
+    protocol.onClose(True, 1006, "a key")
+    assert ends.told == [("connection", "the connection was closed")]
+    assert handed == [(True, 1006, "a key")]
