@@ -910,7 +910,7 @@ async def test_what_is_no_websocket_is_told_in_words(answer: bytes, reason: str,
 @pytest.mark.parametrize(
     ("code", "words"), [(1009, "a message is over 4194304 bytes"), (1002, "a message is not WAMP")]
 )
-def test_a_message_that_is_none_is_told_in_words_and_ends_the_connection(code: int, words: str) -> None:
+async def test_a_message_that_is_none_is_told_in_words_and_ends_the_connection(code: int, words: str) -> None:
     ended: list[tuple[Reason, str]] = []
     dropped: list[bool] = []
     protocol = wamp._Protocol()
@@ -974,7 +974,7 @@ class Wire:
 
 
 @pytest.mark.parametrize("taken", [True, False])
-def test_what_floods_is_not_read_and_ends_the_connection(
+async def test_what_floods_is_not_read_and_ends_the_connection(
     taken: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[tuple[Any, ...]] = []
@@ -1001,7 +1001,7 @@ def test_what_floods_is_not_read_and_ends_the_connection(
     ]
 
 
-def test_a_closed_connection_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_closed_connection_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     handed: list[tuple[Any, ...]] = []
     monkeypatch.setattr(wamp.WampWebSocketClientProtocol, "onClose", lambda _, *what: handed.append(what))
     ends = Ends()
