@@ -54,6 +54,13 @@ WORST = f"topk by (job, instance) (1, {PROBLEMS})"
 WELL = f"(count(vnish_up{{F}}) * 0 unless on () {PROBLEMS})"
 SEVERITY = f"floor(max by (job, instance) ({PROBLEMS})) or on (job, instance) vnish_up{{F}} * 0"
 HASHING = "instance:vnish_hashing:bool{F}"
+# The rule looks back to its last evaluation: who has gone since then would be counted twice.
+HASHING_NOW = f"{HASHING} and on (job, instance) vnish_up{{F}} == 1"
+# A whole site's alert holds back those of its miners, and names none.
+ALERTS = (
+    "instance:minefleet_alert_active:bool{F}"
+    ' or instance:minefleet_alert_active:bool{job="", instance="", site=~"$site", rack=~"$rack"}'
+)
 PER_ALGORITHM = (
     " * on (job, instance) group_left (algorithm) max by (job, instance, algorithm) (vnish_miner_info{F})"
 )
@@ -67,8 +74,8 @@ HEAT = (
 HEATS = {0: ("ok", OK), 1: ("hot", WARN), 2: ("critical", BAD)}
 # Of what the miners should do; those of old firmware name no nominal rate and count with their own last one.
 OF_EXPECTED = (
-    "sum(vnish_hashrate_hashes_per_second{F}"
-    " and on (job, instance) instance:vnish_expected_hashrate_hashes_per_second:last{F})"
+    "(sum(vnish_hashrate_hashes_per_second{F}"
+    " and on (job, instance) instance:vnish_expected_hashrate_hashes_per_second:last{F}) or vector(0))"
     " / sum(instance:vnish_expected_hashrate_hashes_per_second:last{F})"
 )
 
@@ -155,7 +162,7 @@ def _now() -> list[Any]:
             Figure("losing a day", f"sum({LOST})", USD, decimals=2, colours=((None, PLAIN), (1, WARN))),
             Figure(
                 "alerts",
-                "count(instance:minefleet_alert_active:bool{F}) or vector(0)",
+                f"count({ALERTS}) or vector(0)",
                 COUNT,
                 decimals=0,
                 colours=((None, OK), (1, WARN)),
@@ -266,8 +273,11 @@ def _compared() -> list[Any]:
             (0, 40, 12, 8),
             COUNT,
             *lines(
-                ("hashing", f"sum({HASHING}) or vector(0)"),
-                ("not hashing", f"count(vnish_up{{F}} == 1) - (sum({HASHING}) or vector(0))"),
+                ("hashing", f"sum({HASHING_NOW}) or vector(0)"),
+                (
+                    "not hashing",
+                    f"(count(vnish_up{{F}} == 1) or vector(0)) - (sum({HASHING_NOW}) or vector(0))",
+                ),
                 ("down", "count(vnish_up{F} == 0) or vector(0)"),
             ),
             stacked=True,

@@ -207,6 +207,10 @@ def test_every_query_obeys_the_filters(asked: Asked) -> None:
         name = str(selector.name)
         has = {str(matcher.name): str(matcher.value) for matcher in selector.matchers.matchers}
         where = f"{name} in {asked.expression}"
+        if has.get("instance") == "":
+            # Of a whole site.
+            assert {"site", "rack"} <= has.keys(), where
+            continue
         if asked.dashboard in ("minefleet-fleet", "minefleet-miner", "minefleet-loss", "minefleet-inventory"):
             assert {"job", "site", "rack", "instance"} <= has.keys(), where
             assert has["instance"] == "MINER", where
@@ -646,6 +650,23 @@ def test_an_alert_does_not_hide_the_graphs_it_is_marked_in() -> None:
     for asked in marks:
         [firing] = set(re.findall(r"ALERTS\{[^}]*\}", asked.expression))
         assert asked.expression == f"{firing} unless {firing} offset 5m"
+
+
+def test_a_whole_site_that_is_down_is_an_alert() -> None:
+    # Its alert holds back those of its miners: with all three down the tile said 0, in blue.
+    [asked] = [
+        asked for asked in queries() if asked.panel == "What does it earn?" and asked.legend == "alerts"
+    ]
+    assert re.search(r'alert_active:bool\{[^}]*instance="", site=~"\$site"', asked.expression)
+
+
+def test_where_all_are_down_nothing_is_left_out() -> None:
+    # With all three down neither the share of what is expected nor the ledger's "real" was there.
+    [share] = [asked for asked in queries() if asked.legend == "of expected"]
+    assert "or vector(0)) / sum(" in share.expression
+    for asked in queries():
+        if asked.dashboard == "minefleet-loss" and asked.legend.startswith("real"):
+            assert re.search(r"hashes_per_second\{[^}]*\} or on \(job, instance\)", asked.expression)
 
 
 def test_racks_and_sites_are_in_order() -> None:
