@@ -123,10 +123,10 @@ def _now() -> list[Any]:
             "Miners that hash, of all that are configured or asked for; those that do not answer or do not"
             " hash; and all hashes now against what the miners' presets should give.",
             (12, 0, 12, 3),
-            Figure("hashing", f"sum({HASHING}) or vector(0)", COUNT, decimals=0),
+            Figure("hashing", f"sum({HASHING_NOW}) or vector(0)", COUNT, decimals=0),
             Figure(
                 "not",
-                f"count(vnish_up{{F}}) - (sum({HASHING}) or vector(0))",
+                f"count(vnish_up{{F}}) - (sum({HASHING_NOW}) or vector(0))",
                 COUNT,
                 decimals=0,
                 colours=((None, OK), (1, BAD)),

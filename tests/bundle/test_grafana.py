@@ -660,6 +660,14 @@ def test_a_whole_site_that_is_down_is_an_alert() -> None:
     assert re.search(r'alert_active:bool\{[^}]*instance="", site=~"\$site"', asked.expression)
 
 
+def test_no_more_miners_hash_than_answer() -> None:
+    # While a thousand went away, the rule's last evaluation still had them: "not" was -279.
+    for asked in queries():
+        if asked.dashboard == "minefleet-fleet" and asked.panel in ("Is it hashing?", "How many hash?"):
+            for rule in re.findall(r"instance:vnish_hashing:bool\{[^}]*\}.{60}", asked.expression):
+                assert " and on (job, instance) vnish_up{" in rule
+
+
 def test_where_all_are_down_nothing_is_left_out() -> None:
     # With all three down neither the share of what is expected nor the ledger's "real" was there.
     [share] = [asked for asked in queries() if asked.legend == "of expected"]
