@@ -651,7 +651,7 @@ async def test_it_is_not_waited_for_longer_than_the_scrape(tmp_path: Path) -> No
         client = Client(outgoing, source.endpoint, Policy(None), time() + 0.05)
         with pytest.raises(ProbeError) as caught:
             await source.read(client)
-    assert caught.value.reason is Reason.TIMEOUT
+    assert (caught.value.reason, caught.value.detail) == (Reason.TIMEOUT, "the pool has not answered yet")
     assert [step.path for step in client.steps] == ["connect"]
     source.close()
     assert source._task is not None
@@ -1010,3 +1010,41 @@ async def test_a_closed_connection_is_told_in_words(monkeypatch: pytest.MonkeyPa
     protocol.onClose(True, 1006, "a key")
     assert ends.told == [("connection", "the connection was closed")]
     assert handed == [(True, 1006, "a key")]
+
+
+async def test_why_a_connection_ended_is_logged_without_a_secret(quiet_logs: list[dict[str, Any]]) -> None:
+    async def connect(*_: Any) -> None:
+        raise ProbeError(Reason.THROTTLED, "answered status 429")
+
+    kept = Kept(connect=connect, rng=Longest())
+    kept.source.start()
+    await until(lambda: kept.time.asleep)
+    assert [event for event in quiet_logs if event["event"] == "connection to the pool ended"] == [
+        {
+            "event": "connection to the pool ended",
+            "reason": "throttled",
+            "detail": "connect: answered status 429",
+            "log_level": "debug",
+        }
+    ]
+    kept.source.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [
+        ("127.0.0.1:9", "ws://127.0.0.1:9/"),
+        ("http://[::1]:9/ws", "ws://[::1]:9/ws"),
+        ("https://pool.test/ws", "wss://pool.test:443/ws"),
+    ],
+)
+async def test_where_a_connection_is_made_to(address: str, url: str) -> None:
+    urls: list[str] = []
+
+    async def connect(_: Endpoint, protocol: Any, seconds: float) -> None:
+        urls.append(protocol().factory.url)
+        raise ProbeError(Reason.CONNECTION, f"not within {seconds:.0f} s")
+
+    with pytest.raises(ProbeError, match=f"not within {wamp.ANSWER_SECONDS:.0f} s"):
+        await Kept(connect=connect).link().connect(Endpoint.parse(address))
+    assert urls == [url]

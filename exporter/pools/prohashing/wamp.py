@@ -18,7 +18,7 @@ import hmac
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import structlog
 from autobahn.asyncio.wamp import ApplicationSession
@@ -172,14 +172,14 @@ class Wamp(PoolSource):
                     self._joined = False
                     link.drop()
             except ProbeError as error:
-                self._problem = error.bare()
+                problem = error.bare()
             except Exception as error:
                 # A defect of ours: the next connection may not meet it.
                 log.exception("defect while following the pool")
-                self._problem = ProbeError(Reason.BAD_SHAPE, f"could not be followed: {type(error).__name__}")
+                problem = ProbeError(Reason.BAD_SHAPE, f"could not be followed: {type(error).__name__}")
+            self._problem = problem
             if self._context.clock() - started >= _GOOD_SECONDS:
                 failures = 0
-            problem = self._problem or ProbeError(Reason.CONNECTION, "the connection ended")
             log.debug("connection to the pool ended", reason=str(problem.reason), detail=problem.detail)
             self._tried.set()
             if problem.reason is Reason.UNAUTHORISED:
@@ -193,7 +193,7 @@ class Wamp(PoolSource):
         if self._context.allowance is not None:
             self._context.allowance.spend()
 
-    async def _follow(self, link: _Link) -> None:
+    async def _follow(self, link: _Link) -> NoReturn:
         """One connection until it ends.
 
         Raises:
