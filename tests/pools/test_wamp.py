@@ -1038,13 +1038,42 @@ async def test_why_a_connection_ended_is_logged_without_a_secret(quiet_logs: lis
         ("https://pool.test/ws", "wss://pool.test:443/ws"),
     ],
 )
-async def test_where_a_connection_is_made_to(address: str, url: str) -> None:
-    urls: list[str] = []
+async def test_where_a_connection_is_made_to_and_within_which_bounds(address: str, url: str) -> None:
+    made: list[Any] = []
 
     async def connect(_: Endpoint, protocol: Any, seconds: float) -> None:
-        urls.append(protocol().factory.url)
+        made.append(protocol().factory)
         raise ProbeError(Reason.CONNECTION, f"not within {seconds:.0f} s")
 
     with pytest.raises(ProbeError, match=f"not within {wamp.ANSWER_SECONDS:.0f} s"):
         await Kept(connect=connect).link().connect(Endpoint.parse(address))
-    assert urls == [url]
+    [factory] = made
+    assert (factory.url, factory.useragent) == (url, "minefleet-exporter")
+    assert factory.maxFramePayloadSize == factory.maxMessagePayloadSize == wamp.MAX_MESSAGE_BYTES
+    assert (factory.openHandshakeTimeout, factory.closeHandshakeTimeout) == (wamp.ANSWER_SECONDS, 1)
+
+
+async def test_a_connection_on_which_nothing_is_told_is_given_up() -> None:
+    kept = Kept()
+    kept.source._heard.all_profitability({"1": {"usd": 1.0, "data_timestamp": 1.0}})
+    told = kept.time()
+
+    class Silent:
+        async def connect(self, _: Endpoint) -> None: ...
+
+        async def subscribe(self, *_: Any) -> None: ...
+
+        async def call(self, *_: Any) -> dict[str, Any]:
+            return {}
+
+        async def pause(self, seconds: float) -> None:
+            kept.time.now += seconds
+
+    with pytest.raises(ProbeError) as caught:
+        await kept.source._follow(Silent())  # type: ignore[arg-type]
+    assert caught.value.reason is Reason.TIMEOUT
+    silent = kept.time() - told
+    assert silent > wamp.SILENT_SECONDS
+    assert caught.value.detail == f"nothing was told for {silent:.0f} s"
+    # Of the last time all figures were called for.
+    assert [step.path for step in kept.source._steps] == ["f_all_profitability_updates"]
