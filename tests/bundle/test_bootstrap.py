@@ -129,11 +129,8 @@ def test_a_policy_of_the_owners_stays(checkout: Path) -> None:
     assert "policy 104" in recorded(checkout)
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGKILL])
-def test_broken_off_it_leaves_no_policy_and_goes_on_the_next_time(
-    checkout: Path, ending: signal.Signals
-) -> None:
-    process = bootstrap(checkout, HOLD="1")
+def break_off(process: subprocess.Popen[str], checkout: Path, ending: signal.Signals) -> None:
+    """End a bootstrap where it is held."""
     held = checkout.parent / "record.held"
     while not held.exists():
         assert process.poll() is None
@@ -142,6 +139,13 @@ def test_broken_off_it_leaves_no_policy_and_goes_on_the_next_time(
     os.killpg(process.pid, ending)
     process.communicate()
     assert process.returncode != 0
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGKILL])
+def test_broken_off_it_leaves_no_policy_and_goes_on_the_next_time(
+    checkout: Path, ending: signal.Signals
+) -> None:
+    break_off(bootstrap(checkout, HOLD="1"), checkout, ending)
     policy = checkout.parent / "policy-rc.d"
     if ending is signal.SIGKILL:
         # Asked by the next service that is installed, it makes way.
@@ -208,13 +212,6 @@ def test_an_installation_that_is_broken_off_leaves_nothing(checkout: Path, endin
     machine = checkout.parent / "machine"
     (machine / "usr/local/bin").mkdir(parents=True)
     before = sorted(checkout.rglob("*"))
-    process = bootstrap(checkout, "install", HOLD_PIP="1")
-    held = checkout.parent / "record.held"
-    while not held.exists():
-        assert process.poll() is None
-        time.sleep(0.01)
-    os.killpg(process.pid, ending)
-    process.communicate()
-    assert process.returncode != 0
+    break_off(bootstrap(checkout, "install", HOLD_PIP="1"), checkout, ending)
     assert list(machine.rglob("*minefleet*")) == []
     assert sorted(checkout.rglob("*")) == before

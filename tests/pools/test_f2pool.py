@@ -103,7 +103,8 @@ async def test_odd_names_and_figures_are_cleaned(tmp_path: Path, drop: tuple[str
         assert all(name.isprintable() and 0 < len(name) <= 128 for name in names)
 
 
-TOKEN = {"account": "me", "api_key": "k"}
+PUBLIC = {"account": "me"}
+TOKEN = {**PUBLIC, "api_key": "k"}
 RATES = {"info": {"hash_rate": 7}}
 
 
@@ -175,16 +176,20 @@ async def test_what_was_told_of_money_stands_for_twenty_minutes_while_its_calls_
 
 
 @pytest.mark.parametrize(
-    ("body", "reason", "words"),
+    ("account", "body", "reason", "words"),
     [
-        ([], "bad_shape", "hash_rate/info is no object"),
-        ({"code": 1}, "pool_error", "hash_rate/info answered code 1"),
-        ({"code": 5010}, "unauthorised", "hash_rate/info answered code 5010"),
-        ({"code": 5001}, "unknown_account", "hash_rate/info answered code 5001"),
+        (TOKEN, [], "bad_shape", "hash_rate/info is no object"),
+        (TOKEN, {"code": 1}, "pool_error", "hash_rate/info answered code 1"),
+        (TOKEN, {"code": 5010}, "unauthorised", "hash_rate/info answered code 5010"),
+        (TOKEN, {"code": 5001}, "unknown_account", "hash_rate/info answered code 5001"),
+        (PUBLIC, [], "bad_shape", "the page of the account is no object"),
+        (PUBLIC, {"balance": 7}, "unknown_account", "the page has no account"),
     ],
 )
-async def test_a_refusal_is_told_in_words(body: Any, reason: str, words: str) -> None:
-    async with source_of("f2pool", lambda *_: body, **TOKEN) as source:
+async def test_a_refusal_is_told_in_words(
+    account: dict[str, str], body: Any, reason: str, words: str
+) -> None:
+    async with source_of("f2pool", lambda *_: body, **account) as source:
         error = await source.refusal()
         assert (error.reason, error.detail) == (reason, words)
         assert source.steps[-1].problem == str(error)
@@ -304,9 +309,6 @@ async def test_a_payout_is_what_went_out_and_of_a_fee_the_newest_counts() -> Non
     assert found.coins["LTC"].last_payout == 3
 
 
-PUBLIC = {"account": "me"}
-
-
 async def test_the_account_is_asked_for_by_its_name_alone() -> None:
     async with source_of("f2pool", lambda *_: {"hashrate": 7}, **PUBLIC) as source:
         found = await source.read()
@@ -320,20 +322,6 @@ async def test_the_account_is_asked_for_by_its_name_alone() -> None:
         None,
     )
     assert not found.unexpected
-
-
-@pytest.mark.parametrize(
-    ("body", "reason", "words"),
-    [
-        ([], "bad_shape", "the page of the account is no object"),
-        ({"balance": 7}, "unknown_account", "the page has no account"),
-    ],
-)
-async def test_a_page_of_no_account_is_told_in_words(body: Any, reason: str, words: str) -> None:
-    async with source_of("f2pool", lambda *_: body, **PUBLIC) as source:
-        error = await source.refusal()
-        assert (error.reason, error.detail) == (reason, words)
-        assert source.steps[-1].problem == str(error)
 
 
 async def test_what_is_not_as_documented_on_the_page_is_counted_by_its_place() -> None:

@@ -8,7 +8,6 @@ import random
 import traceback
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -907,21 +906,6 @@ async def test_what_is_no_websocket_is_told_in_words(answer: bytes, reason: str,
     assert kept.spent == 1
 
 
-@pytest.mark.parametrize(
-    ("code", "words"), [(1009, "a message is over 4194304 bytes"), (1002, "a message is not WAMP")]
-)
-async def test_a_message_that_is_none_is_told_in_words_and_ends_the_connection(code: int, words: str) -> None:
-    ended: list[tuple[Reason, str]] = []
-    dropped: list[bool] = []
-    protocol = wamp._Protocol()
-    protocol.link = SimpleNamespace(end=lambda *why: ended.append(why))  # type: ignore[assignment]
-    protocol.state, protocol.failByDrop = protocol.STATE_OPEN, True
-    protocol.dropConnection = lambda abort: dropped.append(abort)
-    protocol._fail_connection(code, "it is odd")
-    assert (ended, dropped) == ([(Reason.BAD_SHAPE, words)], [True])
-    assert "it is odd" in protocol.wasNotCleanReason
-
-
 class Ends:
     """What a connection is told of its end, and what came of its messages."""
 
@@ -936,6 +920,21 @@ class Ends:
     def came(self, kind: str, number: int, most: int) -> bool:
         self.counted.append((kind, number, most))
         return self.taken
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(1009, "a message is over 4194304 bytes"), (1002, "a message is not WAMP")]
+)
+async def test_a_message_that_is_none_is_told_in_words_and_ends_the_connection(code: int, words: str) -> None:
+    ends = Ends()
+    dropped: list[bool] = []
+    protocol = wamp._Protocol()
+    protocol.link = ends  # type: ignore[assignment]
+    protocol.state, protocol.failByDrop = protocol.STATE_OPEN, True
+    protocol.dropConnection = lambda abort: dropped.append(abort)
+    protocol._fail_connection(code, "it is odd")
+    assert (ends.told, dropped) == ([("bad_shape", words)], [True])
+    assert "it is odd" in protocol.wasNotCleanReason
 
 
 @pytest.mark.parametrize(
