@@ -144,14 +144,18 @@ class Node:
 
 
 class Sink:
-    """Receives what both Alertmanagers send."""
+    """Receives what both Alertmanagers send, and writes it down beside the logs."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: Path) -> None:
         self.messages: list[dict[str, Any]] = []
+        self._log = log
 
     async def receive(self, request: web.Request) -> web.Response:
         """A message of a webhook."""
-        self.messages.append(await request.json())
+        message = await request.json()
+        self.messages.append(message)
+        with self._log.open("a", encoding="utf-8") as log:
+            log.write(json.dumps({"received": time.time(), **message}) + "\n")
         return web.Response(text="ok")
 
     def firing(self, name: str) -> set[str]:
@@ -232,7 +236,7 @@ class Run:
             (directory / f"node{number}").mkdir()
             self.nodes.append(Node(number, directory / f"node{number}", programs))
         self.farm = Farm(arguments.miners)
-        self.sink = Sink()
+        self.sink = Sink(directory / "messages.jsonl")
         self.unplugged: dict[str, float] = {}
         self.phases: list[tuple[str, float, float]] = []
         self.usage: dict[str, tuple[float, float]] = {}
