@@ -37,6 +37,24 @@ def test_the_examples_are_good(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "path", [CONFIG, *sorted((FOLDER / "examples").glob("*.yml"))], ids=lambda path: path.stem
+)
+def test_what_was_sent_is_remembered_until_it_is_sent_again(path: Path) -> None:
+    remembered = duration_seconds("120h")  # Alertmanager's default of --data.retention
+    repeats = [route["repeat_interval"] for route in _routes(path) if "repeat_interval" in route]
+    assert repeats
+    assert max(map(duration_seconds, repeats)) <= remembered
+
+
+def _routes(path: Path) -> list[dict[str, Any]]:
+    """The route of a configuration and all below it."""
+    found = [yaml.safe_load(path.read_text("utf-8"))["route"]]
+    for route in found:
+        found += route.get("routes", [])
+    return found
+
+
+@pytest.mark.parametrize(
     ("labels", "receiver"),
     [
         (["team=north", "severity=warning"], "north"),
@@ -115,7 +133,7 @@ def matches(matchers: Sequence[str], labels: Mapping[str, str]) -> bool:
         ("MinefleetMinerOffline", "4h"),
         # A board that will die is told of until somebody has seen to it; one dead chip is not.
         ("MinefleetMinerChipsDying", "12h"),
-        ("MinefleetMinerChipsRed", "7d"),
+        ("MinefleetMinerChipsRed", "5d"),
         ("MinefleetWatchdog", "2m"),
     ],
 )
