@@ -31,6 +31,7 @@ from vocabulary import (
     row,
     severity,
     shown_as,
+    timeline,
 )
 
 UID = ALERTS
@@ -40,6 +41,15 @@ UID = ALERTS
 OURS = 'alertname=~"Minefleet.+", alertname!="MinefleetWatchdog", severity=~"$severity"'
 FIRING = f'ALERTS{{{OURS}, alertstate="firing"}}'
 ACTIVE = 'instance:minefleet_alert_active:bool{severity=~"$severity"}'
+# 2 for a critical one, 1 for a warning, 0 for what is only noted.
+SEVERE = (
+    " or ".join(
+        f'ALERTS{{severity="{word}", {OURS}, alertstate="firing"}} * {value}'
+        for value, word in ((2, "critical"), (1, "warning"))
+    )
+    + f" or {FIRING} * 0"
+)
+GROUPS = 'rule_group=~".*minefleet.*"'
 BY = ("alertname", "severity", "job", "instance", "board", "fan")
 SEVERITY = {0: ("note", OFF), 1: ("warning", WARN), 2: ("critical", BAD)}
 
@@ -59,10 +69,6 @@ def dashboard() -> Any:
     )
 
 
-def _of(severity: str) -> str:
-    return FIRING.replace("{", f'{{severity="{severity}", ', 1)
-
-
 def _now() -> list[Any]:
     return [
         list_of(
@@ -71,7 +77,7 @@ def _now() -> list[Any]:
             " nobody was told of them.",
             (0, 0, 16, 12),
             {
-                "Severity": severity(f"{_of('critical')} * 2 or {_of('warning')} or {FIRING} * 0", SEVERITY),
+                "Severity": severity(SEVERE, SEVERITY),
                 "alertname": label("Alert"),
                 "instance": label("Of"),
                 "board": label("Board", 65),
@@ -116,7 +122,7 @@ def _now() -> list[Any]:
         bars(
             "Which rule makes most noise?",
             "How often what each alert is about came in the last seven days, of all that fired.",
-            (16, 5, 8, 15),
+            (16, 5, 8, 20),
             COUNT,
             f"sort_desc(sum by (alertname) (changes(ALERTS_FOR_STATE{{{OURS}}}[7d]) + 1"
             f" and ignoring (alertstate) last_over_time({FIRING}[7d])))",
@@ -129,15 +135,17 @@ def _now() -> list[Any]:
 
 
 def _history() -> list[Any]:
+    # One row for each alert: of more than a dozen nobody can tell the colours apart.
     return [
-        graph(
+        timeline(
             "When did they fire?",
-            "Alerts that fire at each moment, by name.",
-            (0, 12, 16, 8),
-            COUNT,
-            query(f"count by (alertname) ({FIRING})", "{{alertname}}"),
-            stacked=True,
-            decimals=0,
+            "Each alert that fired in the time shown, at the moments it did, in the colour of its severity.",
+            (0, 12, 16, 13),
+            SEVERITY,
+            query(
+                f'max by (alert) (label_replace({SEVERE}, "alert", "$1", "alertname", "Minefleet(.+)"))',
+                "{{alert}}",
+            ),
             none="none fired",
         ),
     ]
@@ -145,11 +153,11 @@ def _history() -> list[Any]:
 
 def _delivery() -> list[Any]:
     return [
-        row("Do messages arrive?", 20),
+        row("Do messages arrive?", 25),
         list_of(
             "Were they sent?",
             "Messages of the last day by the way they go, and those that failed.",
-            (0, 21, 8, 8),
+            (0, 26, 8, 8),
             {
                 "integration": label("By"),
                 "Sent": Column(
@@ -169,7 +177,7 @@ def _delivery() -> list[Any]:
         figures(
             "Does Prometheus reach Alertmanager?",
             "Alertmanagers it knows of, alerts it had to drop, and rules it could not evaluate, in the last hour.",
-            (8, 21, 8, 8),
+            (8, 26, 8, 8),
             Figure(
                 "Alertmanagers",
                 "sum(prometheus_notifications_alertmanagers_discovered)",
@@ -193,16 +201,16 @@ def _delivery() -> list[Any]:
             ),
         ),
         graph(
-            "How long does the evaluation take?",
-            "Time of the last evaluation of each group of rules, against the time between two.",
-            (16, 21, 8, 8),
+            "Does the evaluation keep up?",
+            "Time the slowest group of rules took when it was last evaluated, against the time between two"
+            " evaluations: above it alerts come late.",
+            (16, 26, 8, 8),
             SECONDS,
             *lines(
-                (
-                    "{{rule_group}}",
-                    'label_replace(prometheus_rule_group_last_duration_seconds{rule_group=~".*minefleet.*"},'
-                    ' "rule_group", "$2 ($1)", "rule_group", ".*minefleet.(.+).yml;minefleet-(?:alerts-)?(.+)")',
-                ),
+                ("slowest group", f"max(prometheus_rule_group_last_duration_seconds{{{GROUPS}}})"),
+                ("time between two", f"min(prometheus_rule_group_interval_seconds{{{GROUPS}}})"),
             ),
+            limits=("time between two",),
+            colours={"slowest group": OK, "time between two": WARN},
         ),
     ]

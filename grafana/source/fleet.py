@@ -125,7 +125,7 @@ def _now() -> list[Any]:
             (12, 0, 12, 3),
             Figure("hashing", f"sum({HASHING_NOW}) or vector(0)", COUNT, decimals=0),
             Figure(
-                "not",
+                "not hashing",
                 f"count(vnish_up{{F}}) - (sum({HASHING_NOW}) or vector(0))",
                 COUNT,
                 decimals=0,
@@ -192,6 +192,7 @@ def _now() -> list[Any]:
                 ),
             ),
             limits=("scrypt, expected", "sha256d, expected"),
+            none="No miner told its hashrate in the time shown",
         ),
         graph(
             "What does it draw, and how well does it use it?",
@@ -208,6 +209,7 @@ def _now() -> list[Any]:
                     f" {POWER}){PER_ALGORITHM}) * 1e9",
                 ),
             ),
+            none="No miner told its power in the time shown",
         ).override_by_query(
             "B",
             [*shown_as(EFFICIENCY, 1), *on_the_right()],

@@ -15,13 +15,11 @@ from vocabulary import (
     USD,
     WARN,
     Column,
-    Figure,
     annotations,
     bars,
     board_of,
     choice,
     coloured,
-    figures,
     filters,
     graph,
     label,
@@ -102,33 +100,34 @@ IN_WORDS = (
 def _ledger() -> list[Any]:
     price = "max by (job, instance) (instance:mining_pool_usd_per_hash:max{F})"
     return [
-        figures(
+        bars(
             "From stock to credit: how much is left at each step?",
             f"All hashes a second of now: {IN_WORDS}",
-            (0, 0, 24, 4),
-            *(
-                Figure(
-                    name,
-                    f"sum by (algorithm) (({step}){ALGORITHM})",
-                    HASHRATE,
-                    decimals=2,
-                    legend=f"{name}, {{{{algorithm}}}}",
-                )
-                for name, step in STEPS.items()
-            ),
+            (0, 0, 12, 8),
+            HASHRATE,
+            [_called(name, f"sum by (algorithm) (({step}){ALGORITHM})") for name, step in STEPS.items()],
+            "{{step}}, {{algorithm}}",
+            decimals=2,
+            none="Nothing is known of any miner",
         ),
-        figures(
+        bars(
             "And what is that worth a day?",
             f"The same in dollars a day at the price of now: {IN_WORDS}",
-            (0, 4, 24, 4),
-            *(
-                Figure(
-                    name, f"sum(({step}) * on (job, instance) group_left () {price}) * 86400", USD, decimals=2
-                )
+            (12, 0, 12, 8),
+            USD,
+            [
+                _called(name, f"sum(({step}) * on (job, instance) group_left () {price}) * 86400")
                 for name, step in STEPS.items()
-            ),
+            ],
+            "{{step}}",
+            decimals=2,
+            none="No price is known",
         ),
     ]
+
+
+def _called(step: str, expression: str) -> str:
+    return f'label_replace({expression}, "step", "{step}", "", "")'
 
 
 def _causes() -> list[Any]:

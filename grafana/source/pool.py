@@ -32,6 +32,7 @@ from vocabulary import (
     lines,
     list_of,
     mapped,
+    miner,
     row,
     shown_as,
 )
@@ -215,7 +216,7 @@ def _credited() -> list[Any]:
             "Miners that hash and that their account does not see: they mine for somebody else or for nobody.",
             (8, 16, 8, 8),
             {
-                "instance": label("Miner"),
+                "instance": miner(),
                 "Unseen": Column(
                     "instance:minefleet_unseen_by_pool:bool{F}", mapped({1: ("unseen", BAD)}), width=90
                 ),

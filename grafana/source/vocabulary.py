@@ -61,6 +61,11 @@ Panel = TypeVar(
     "Panel", stat.Panel, timeseries.Panel, table.Panel, statetimeline.Panel, bargauge.Panel, builders.Panel
 )
 Place = tuple[int, int, int, int]
+WORST_OF_SITE = "worst of the site"
+# Grafana's own words for nothing, "No data", do not tell whether that is well.
+NOTHING_KNOWN = "Nothing is known of the time shown"
+# The words are for a panel without any series: else each gap of a series would be shown with them, too.
+NOT_IN_GAPS = Property("noValue", None)
 Steps = Sequence[tuple[float | None, str]]
 
 
@@ -227,7 +232,7 @@ def graph(
     limits: Sequence[str] = (),
     stacked: bool = False,
     colours: dict[str, str] | None = None,
-    none: str | None = None,
+    none: str = NOTHING_KNOWN,
 ) -> timeseries.Panel:
     """Lines over time; gaps stay gaps, since what nobody measured is not drawn.
 
@@ -236,6 +241,8 @@ def graph(
     panel = (
         _named(timeseries.Panel(), title, description, at)
         .unit(unit)
+        .no_value(none)
+        .override_by_regexp("/.*/", [NOT_IN_GAPS])
         .line_width(2)
         .fill_opacity(60 if stacked else 8)
         .show_points(common_models.VisibilityMode.AUTO)
@@ -259,8 +266,6 @@ def graph(
         panel = panel.max(maximum)
     if at_least is not None:
         panel = panel.axis_soft_max(at_least)
-    if none is not None:
-        panel = panel.no_value(none)
     if stacked:
         panel = panel.stacking(common.StackingConfig().mode(common_models.StackingMode.NORMAL)).line_width(0)
     for legend, colour in (colours or {}).items():
@@ -283,7 +288,7 @@ def bars(
     description: str,
     at: Place,
     unit: str,
-    expression: str,
+    expression: str | Sequence[str],
     legend: str,
     *,
     colours: Steps = ((None, OK),),
@@ -293,7 +298,11 @@ def bars(
     none: str = "none",
     link: tuple[str, str] | None = None,
 ) -> bargauge.Panel:
-    """A few named values of the moment, longest first: a ``topk`` belongs here and never over time."""
+    """A few named values of the moment, longest first: a ``topk`` belongs here and never over time.
+
+    Of several expressions the bars are in their order.
+    """
+    expressions = [expression] if isinstance(expression, str) else expression
     panel = (
         _named(bargauge.Panel(), title, description, at)
         .unit(unit)
@@ -309,8 +318,9 @@ def bars(
         .max_viz_height(40)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
         .thresholds(steps(*colours))
-        .with_target(instant(expression, legend=legend))
     )
+    for index, one in enumerate(expressions):
+        panel = panel.with_target(instant(one, chr(65 + index), legend=legend))
     if minimum is not None:
         panel = panel.min(minimum)
     if maximum is not None:
@@ -328,10 +338,13 @@ def timeline(
     at: Place,
     states: dict[int, tuple[str, str]],
     *targets: prometheus.Dataquery,
+    none: str = NOTHING_KNOWN,
 ) -> statetimeline.Panel:
     """States over time; *states* maps a value to its word and colour."""
     return (
         _named(statetimeline.Panel(), title, description, at)
+        .no_value(none)
+        .override_by_regexp("/.*/", [NOT_IN_GAPS])
         .merge_values(True)
         .show_value(common_models.VisibilityMode.AUTO)
         .row_height(0.8)
@@ -459,22 +472,36 @@ def _nothing_without_labels(columns: dict[str, Column], by: tuple[str, ...]) -> 
 def room_map(
     title: str, description: str, at: Place, expression: str, words: dict[int, tuple[str, str]]
 ) -> table.Panel:
-    """Sites down, racks across, one word in each cell; *expression* is by site and rack."""
+    """Sites down, the worst first, racks across, one word in each cell; *expression* is by site and rack."""
     return (
         _named(table.Panel(), title, description, at)
+        .no_value("No miner is known")
+        .override_by_regexp("/.*/", [Property("noValue", "")])
         .cell_height(common_models.TableCellHeight.SM)
         .with_target(instant(expression, as_table=True))
         .with_transformation(transformation("sortBy", {"sort": [{"field": "rack"}]}))
         .with_transformation(transformation("sortBy", {"sort": [{"field": "site"}]}))
         .with_transformation(
             transformation(
-                "groupingToMatrix", {"columnField": "rack", "rowField": "site", "valueField": "Value"}
+                "groupingToMatrix",
+                {"columnField": "rack", "rowField": "site", "valueField": "Value", "emptyValue": "null"},
             )
         )
+        # Of many sites only a few are in sight.
+        .with_transformation(
+            transformation(
+                "calculateField", {"mode": "reduceRow", "reduce": {"reducer": "max"}, "alias": WORST_OF_SITE}
+            )
+        )
+        .with_transformation(transformation("sortBy", {"sort": [{"field": WORST_OF_SITE, "desc": True}]}))
         # Rack 10 after rack 9; those with names come last.
         .with_transformation(
             transformation(
-                "organize", {"indexByName": {"site\\rack": 0, **{str(rack): rack for rack in range(1, 100)}}}
+                "organize",
+                {
+                    "indexByName": {"site\\rack": 0, **{str(rack): rack for rack in range(1, 100)}},
+                    "excludeByName": {WORST_OF_SITE: True},
+                },
             )
         )
         # Ten racks fit in half a screen.
@@ -525,7 +552,12 @@ def chips(
 
 def facts(title: str, description: str, at: Place, *expressions: str) -> table.Panel:
     """The labels of info series as a list of two columns."""
-    panel = _named(table.Panel(), title, description, at).cell_height(common_models.TableCellHeight.SM)
+    panel = (
+        _named(table.Panel(), title, description, at)
+        .no_value("Nothing is known of it")
+        .override_by_regexp("/.*/", [Property("noValue", "")])
+        .cell_height(common_models.TableCellHeight.SM)
+    )
     for index, expression in enumerate(expressions):
         panel = panel.with_target(instant(expression, chr(65 + index)))
     return panel.with_transformation(transformation("labelsToFields", {"mode": "rows"})).with_transformation(
@@ -627,11 +659,17 @@ def severity(expression: str, names: dict[int, tuple[str, str]]) -> Column:
 
 
 def words(title: str) -> Column:
-    """A label of several words, which takes more lines where there is little room.
+    """A label of several words, which takes more lines where there is little room, and with it the other columns.
 
-    Only one column of a table may: Grafana fits a row's height to one of them.
+    The browser makes each row as high as its highest cell: Grafana itself would fit it to one of them.
     """
-    return Column(look=[Property("custom.wrapText", True)], title=title)
+    return Column(
+        look=[
+            Property("custom.wrapText", True),
+            Property("custom.cellOptions", {"type": "auto", "dynamicHeight": True}),
+        ],
+        title=title,
+    )
 
 
 def datasource() -> Any:

@@ -69,7 +69,8 @@ def properties(panel: dict[str, Any], kind: str) -> list[Any]:
         prop["value"]
         for override in panel["fieldConfig"]["overrides"]
         for prop in override["properties"]
-        if prop["id"] == kind
+        # One without a value takes the default away.
+        if prop["id"] == kind and "value" in prop
     ]
 
 
@@ -286,9 +287,10 @@ def test_a_phone_shows_the_worst_first_and_whole() -> None:
 
 
 @pytest.mark.parametrize("panel", list(tables()))
-def test_one_column_at_most_takes_more_lines(panel: dict[str, Any]) -> None:
-    # Grafana fits a row's height to one of several, and cuts the others.
-    assert len(properties(panel, "custom.wrapText")) <= 1
+def test_the_browser_makes_a_row_as_high_as_what_takes_more_lines(panel: dict[str, Any]) -> None:
+    # Grafana fits a row's height to one cell of several and cuts the others: the names of miners, on a phone.
+    wrapped = [look for look in looks_of(panel).values() if look.get("custom.wrapText")]
+    assert all(look["custom.cellOptions"]["dynamicHeight"] for look in wrapped)
 
 
 @pytest.mark.parametrize("panel", list(tables()))
@@ -349,7 +351,7 @@ def test_one_screen_shows_what_matters() -> None:
 def looks_of(panel: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """A table's properties by the name of their column."""
     return {
-        override["matcher"]["options"]: {prop["id"]: prop["value"] for prop in override["properties"]}
+        override["matcher"]["options"]: {prop["id"]: prop.get("value") for prop in override["properties"]}
         for override in panel["fieldConfig"]["overrides"]
         if override["matcher"]["id"] == "byName"
     }
@@ -416,6 +418,62 @@ def test_a_tables_words_for_no_rows_are_not_in_its_cells(panel: dict[str, Any]) 
     assert set(properties(panel, "noValue")) <= {""}
 
 
+@pytest.mark.parametrize("panel", list(every_panel()))
+def test_a_panel_says_what_it_means_that_it_is_empty(panel: dict[str, Any]) -> None:
+    # "No data" stood where all miners were down, and where nothing was wrong.
+    assert panel["fieldConfig"]["defaults"]["noValue"]
+
+
+@pytest.mark.parametrize("panel", list(every_panel()))
+def test_the_words_for_nothing_are_not_said_of_a_gap(panel: dict[str, Any]) -> None:
+    # Under the pointer each series without a value at that moment was listed with them.
+    if panel["type"] in ("timeseries", "state-timeline"):
+        first = panel["fieldConfig"]["overrides"][0]
+        assert first["matcher"] == {"id": "byRegexp", "options": "/.*/"}
+        assert first["properties"] == [{"id": "noValue"}]
+
+
+def test_each_alert_that_fired_can_be_told_from_the_others() -> None:
+    # Twenty-four areas in colours of which some were the same.
+    [panel] = [
+        panel
+        for panel in panels(FOLDER / "dashboards/minefleet-alerts.json")
+        if panel["title"] == "When did they fire?"
+    ]
+    assert panel["type"] == "state-timeline"
+    [words] = [mapping["options"] for mapping in panel["fieldConfig"]["defaults"]["mappings"]]
+    assert {value: word["text"] for value, word in words.items()} == {
+        "0": "note",
+        "1": "warning",
+        "2": "critical",
+    }
+    [target] = panel["targets"]
+    assert re.findall(r'severity="(\w+)"[^}]*\} \* (\d)', target["expr"]) == [
+        ("critical", "2"),
+        ("warning", "1"),
+    ]
+
+
+def test_the_evaluation_is_held_against_the_time_it_may_take() -> None:
+    # Twelve groups in twelve colours, and nothing they could be too slow for.
+    [panel] = [
+        panel
+        for panel in panels(FOLDER / "dashboards/minefleet-alerts.json")
+        if panel["title"] == "Does the evaluation keep up?"
+    ]
+    assert [target["expr"].partition("{")[0] for target in panel["targets"]] == [
+        "max(prometheus_rule_group_last_duration_seconds",
+        "min(prometheus_rule_group_interval_seconds",
+    ]
+
+
+@pytest.mark.parametrize("panel", list(tables()))
+def test_a_miners_name_leads_to_all_about_it(panel: dict[str, Any]) -> None:
+    look = looks_of(panel).get("instance", {})
+    if look.get("displayName") == "Miner":
+        assert "${__value.text}" in look["links"][0]["url"]
+
+
 @pytest.mark.parametrize("panel", list(tables()))
 def test_a_tables_words_for_no_rows_are_not_hidden_by_bare_heads(panel: dict[str, Any]) -> None:
     # Several queries that find nothing are merged into columns of values without labels, and those have heads.
@@ -433,9 +491,9 @@ def test_a_tables_words_for_no_rows_are_not_hidden_by_bare_heads(panel: dict[str
 @pytest.mark.parametrize("panel", list(every_panel()))
 def test_a_bar_that_is_alone_has_a_name_and_a_bars_size(panel: dict[str, Any]) -> None:
     if panel["type"] == "bargauge":
-        [target] = panel["targets"]
+        [legend] = {target["legendFormat"] for target in panel["targets"]}
         named = panel["fieldConfig"]["defaults"]["displayName"]
-        assert named == re.sub(r"\{\{(\w+)\}\}", r"${__field.labels.\1}", target["legendFormat"])
+        assert named == re.sub(r"\{\{(\w+)\}\}", r"${__field.labels.\1}", legend)
         assert panel["options"]["sizing"] == "manual"
         # The words for nothing would stand beside a large empty one.
         assert panel["options"]["showUnfilled"] is False
@@ -502,7 +560,7 @@ def test_a_place_without_a_chip_is_not_painted(panel: dict[str, Any]) -> None:
     # A scale of colours has no lowest step that could be transparent.
     scales = [override for override in panel["fieldConfig"]["overrides"] if "continuous" in str(override)]
     for override in scales:
-        given = {prop["id"]: prop["value"] for prop in override["properties"]}
+        given = {prop["id"]: prop.get("value") for prop in override["properties"]}
         assert given["min"] < given["max"], "else the coolest chip of a cool board is as blue as can be"
         assert {"match": "null", "result": {"text": "", "color": "transparent"}} in [
             mapping["options"] for mapping in given["mappings"] if mapping["type"] == "special"
@@ -570,8 +628,12 @@ def test_the_ledger_goes_all_the_way_in_hashes_and_in_dollars() -> None:
     ledger = panels(FOLDER / "dashboards/minefleet-loss.json")
     steps = ["stock", "preset", "real", "owner's", "accepted", "credited"]
     for panel, unit in zip(ledger[:2], ("Hs", "currencyUSD"), strict=True):
-        assert [target["legendFormat"].partition(",")[0] for target in panel["targets"]] == steps
-        assert set(properties(panel, "unit")) == {unit}
+        # Six tiles side by side were too small to read on a phone.
+        assert panel["type"] == "bargauge"
+        assert [re.findall(r'"step", "([^"]+)"', target["expr"]) for target in panel["targets"]] == [
+            [step] for step in steps
+        ]
+        assert panel["fieldConfig"]["defaults"]["unit"] == unit
 
 
 def test_every_miner_has_its_place_in_the_inventory() -> None:
@@ -624,7 +686,7 @@ def test_linter_rates_are_over_the_interval_that_fits(asked: Asked) -> None:
 def test_a_cell_without_a_value_is_not_painted(panel: dict[str, Any]) -> None:
     # Grafana paints it in the colour of the lowest threshold, which is green where none is given.
     for override in panel["fieldConfig"]["overrides"]:
-        given = {prop["id"]: prop["value"] for prop in override["properties"]}
+        given = {prop["id"]: prop.get("value") for prop in override["properties"]}
         if given.get("custom.cellOptions", {}).get("type") == "color-background" and "color" not in given:
             assert given["thresholds"]["steps"][0] == {"color": "transparent", "value": None}
 
@@ -680,10 +742,14 @@ def test_where_all_are_down_nothing_is_left_out() -> None:
 def test_racks_and_sites_are_in_order() -> None:
     [room] = [panel for panel in panels(FLEET) if panel["title"] == "Where in the room?"]
     steps = room["transformations"]
-    assert [step["options"]["sort"][0]["field"] for step in steps if step["id"] == "sortBy"] == [
-        "rack",
-        "site",
+    # Of seventeen sites three are in sight: the worst.
+    assert [step["options"]["sort"][0] for step in steps if step["id"] == "sortBy"] == [
+        {"field": "rack"},
+        {"field": "site"},
+        {"field": "worst of the site", "desc": True},
     ]
+    [worst] = [step["options"] for step in steps if step["id"] == "calculateField"]
+    assert (worst["alias"], worst["reduce"]["reducer"]) == ("worst of the site", "max")
     [order] = [step["options"]["indexByName"] for step in steps if step["id"] == "organize"]
     assert order["site\\rack"] < order["2"] < order["10"]
 

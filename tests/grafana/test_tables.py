@@ -79,3 +79,24 @@ def test_that_no_miner_has_a_problem_is_one_row() -> None:
     [[table]] = tables([(panel, answers)])
     [row] = table.rows()
     assert (row["Severity"], row["problem"]) == (0, "no miner has a problem")
+
+
+def test_the_worst_of_many_sites_are_in_sight() -> None:
+    # Of seventeen sites the first three were shown, all well.
+    [panel] = [panel for path in FILES for panel in panels(path) if panel["title"] == "Where in the room?"]
+    [target] = panel["targets"]
+    worst = {("barn3", "10"): 3, ("barn2", "2"): 2}
+    answers = {
+        target["refId"]: [
+            {
+                "metric": {"site": f"barn{site}", "rack": str(rack)},
+                "value": [1.0, str(worst.get((f"barn{site}", str(rack)), 0))],
+            }
+            for site in range(1, 6)
+            for rack in (10, 2)
+        ]
+    }
+    [[table]] = tables([(panel, answers)])
+    assert list(table.columns) == ["site\\rack", "2", "10"]
+    assert table.columns["site\\rack"] == ["barn3", "barn2", "barn1", "barn4", "barn5"]
+    assert table.columns["10"] == [3, 0, 0, 0, 0]
