@@ -659,17 +659,11 @@ def severity(expression: str, names: dict[int, tuple[str, str]]) -> Column:
 
 
 def words(title: str) -> Column:
-    """A label of several words, which takes more lines where there is little room, and with it the other columns.
+    """A label of several words, which takes more lines where there is little room.
 
-    The browser makes each row as high as its highest cell: Grafana itself would fit it to one of them.
+    Only one column of a table may: Grafana fits a row's height to one of them.
     """
-    return Column(
-        look=[
-            Property("custom.wrapText", True),
-            Property("custom.cellOptions", {"type": "auto", "dynamicHeight": True}),
-        ],
-        title=title,
-    )
+    return Column(look=[Property("custom.wrapText", True)], title=title)
 
 
 def datasource() -> Any:
