@@ -49,7 +49,7 @@ Each panel answers one question, which is its title. All take the data source, j
 the page, keep them and the time when you go from one to another, and mark in their graphs where alerts begin. Blue is well,
 orange a warning, red critical; a word or number always says the same. Thresholds are those of the exporter's configuration.
 
-The pictures are of the demo's fleet of forty with each fault of the simulator, fifty minutes after they began, in
+The pictures are of the demo's fleet of forty with each fault of the simulator, about an hour after they began, in
 Grafana 12.4.
 """
 

@@ -166,8 +166,8 @@ def _credited() -> list[Any]:
             " from the number of its shares.",
             (12, 6, 12, 10),
             {
-                "worker": label("Worker"),
-                "Credited": Column(CREDITED, shown_as(SHARE, 1), title="Credited per hashed", width=175),
+                "worker": label("Worker", 190),
+                "Credited": Column(CREDITED, shown_as(SHARE, 1), title="Credited per hashed", width=120),
                 "Luck": Column(f"2 * {ERROR}", shown_as(SHARE, 1), title="Luck, ±", width=75),
                 "Verdict": Column(
                     VERDICT,

@@ -713,6 +713,16 @@ def test_an_alert_does_not_hide_the_graphs_it_is_marked_in() -> None:
         assert asked.expression == f"{firing} unless {firing} offset 5m"
 
 
+def test_a_worker_that_is_credited_too_little_can_be_read() -> None:
+    # "account.barn1-l7-1" was left of it, at 1920 pixels beside Grafana's menu.
+    [panel] = [
+        panel
+        for panel in panels(FOLDER / "dashboards/minefleet-pool.json")
+        if panel["title"] == "Which worker is credited too little?"
+    ]
+    assert looks_of(panel)["worker"]["custom.width"] >= 190
+
+
 def test_a_whole_site_that_is_down_is_an_alert() -> None:
     # Its alert holds back those of its miners: with all three down the tile said 0, in blue.
     [asked] = [
