@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import os
 import re
 import subprocess
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -34,6 +35,8 @@ CACHE = ROOT / "build/rule-mutants.json"
 # What stands between the name of a mutated rule and its number.
 _MARK = "_mutant"
 _AT_ONCE = 60
+# Evaluations of a test case that even mutants with an explanation are held against.
+_SHORT = 130
 _COMPARISONS = {
     ">": (">=", "<"),
     ">=": (">", "<="),
@@ -246,7 +249,9 @@ def _binary(node: Any) -> Printed:
     found = _put(sides, joined(operator, labels))
     left, right = (side.text for side in sides)
     about = f"{_short(left)} {operator} {_short(right)}"
-    for sign in (*_COMPARISONS.get(operator, ()), *_ARITHMETIC.get(operator, ()), *_SETS.get(operator, ())):
+    idle = _is_info(node.rhs) or (_is_nothing(node) if operator == "*" else _is_nothing(node.rhs))
+    arithmetic = () if idle else _ARITHMETIC.get(operator, ())
+    for sign in (*_COMPARISONS.get(operator, ()), *arithmetic, *_SETS.get(operator, ())):
         found.variants.append(
             Variant(f"{about}: {operator} -> {sign}", joined(sign, labels).format(left, right))
         )
@@ -264,6 +269,23 @@ def _binary(node: Any) -> Printed:
             Variant(f"{about}: join without {label}", joined(operator, fewer).format(left, right))
         )
     return found
+
+
+def _is_info(node: Any) -> bool:
+    """Whether an expression is 1 wherever there is anything: multiplied with for its labels alone."""
+    if isinstance(node, p.ParenExpr):
+        return _is_info(node.expr)
+    if isinstance(node, p.AggregateExpr):
+        return str(node.op) == "group" or (str(node.op) == "max" and _is_info(node.expr))
+    return isinstance(node, p.VectorSelector) and bool(re.search("_info(:|$)", node.name or ""))
+
+
+def _is_nothing(node: Any) -> bool:
+    """Whether an expression is ``0 * …``: only its labels are meant."""
+    if isinstance(node, p.ParenExpr):
+        return _is_nothing(node.expr)
+    is_product = isinstance(node, p.BinaryExpr) and str(node.op) == "*"
+    return is_product and isinstance(node.lhs, p.NumberLiteral) and node.lhs.val == 0
 
 
 def _short(text: str) -> str:
@@ -511,15 +533,25 @@ class Answers:
         self._known: dict[str, bool] = json.loads(path.read_text("utf-8")) if path.exists() else {}
         self._lock = threading.Lock()
 
-    def living(self, suite: Suite, asked: Sequence[Mutant]) -> list[Mutant]:
-        """Those of the mutants of one rule that no case notices."""
-        cases = suite.cases_of(asked[0].rule)
+    def living(
+        self, suite: Suite, asked: Sequence[Mutant], longest: float, explained: Container[tuple[str, str]]
+    ) -> list[Mutant]:
+        """Those of the mutants of one rule that no case of at most that many evaluations notices.
+
+        Of what is explained the short cases alone are asked: the others would take most of the time.
+        """
+        cases = [one for one in suite.cases_of(asked[0].rule) if _evaluations(one) <= longest]
         living = list(asked)
         # What an earlier run saw caught is not asked again, whatever tests were written since.
         for case in cases:
             living = [one for one in living if not self._known.get(_digest(case, one))]
         for case in cases:
-            new = [one for one in living if _digest(case, one) not in self._known]
+            short = _evaluations(case) <= _SHORT
+            new = [
+                one
+                for one in living
+                if _digest(case, one) not in self._known and (short or (one.title, one.what) not in explained)
+            ]
             for start in range(0, len(new), _AT_ONCE):
                 some = new[start : start + _AT_ONCE]
                 answers = suite.caught(case, some)
@@ -527,7 +559,7 @@ class Answers:
                     self._known.update(
                         (_digest(case, one), found) for one, found in zip(some, answers, strict=True)
                     )
-            living = [one for one in living if not self._known[_digest(case, one)]]
+            living = [one for one in living if not self._known.get(_digest(case, one))]
         with self._lock:
             self._path.parent.mkdir(exist_ok=True)
             self._path.write_text(json.dumps(self._known), "utf-8")
@@ -544,6 +576,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("rules", nargs="*", metavar="RULE", help="only the mutants of these rules")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many rules to try at once")
+    parser.add_argument(
+        "--longest",
+        type=float,
+        default=math.inf,
+        metavar="N",
+        help="ask only test cases of up to N evaluations: quick, and not the last word",
+    )
     options = parser.parse_args()
     suite = Suite(ROOT / "prometheus")
     of_rule: dict[str, list[Mutant]] = {}
@@ -561,7 +600,7 @@ def main() -> int:
     with ThreadPoolExecutor(options.jobs) as pool:
         for asked, living in zip(
             of_rule.values(),
-            pool.map(lambda some: answers.living(suite, some), of_rule.values()),
+            pool.map(lambda some: answers.living(suite, some, options.longest, explained), of_rule.values()),
             strict=True,
         ):
             named = {(one.title, one.what) for one in living}
