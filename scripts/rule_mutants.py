@@ -364,6 +364,10 @@ class Suite:
             for file in [yaml.safe_load(path.read_text("utf-8"))]
             for case in file["tests"]
         ]
+        for _, case in self._cases:
+            for sample in (one for check in case.get("promql_expr_test", []) for one in check["exp_samples"]):
+                # 26e9 is a number to promtool, and a text to this reader.
+                sample["value"] = float(sample["value"])
         rules = [
             rule for content in self.files.values() for group in content["groups"] for rule in group["rules"]
         ]
