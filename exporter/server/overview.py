@@ -178,6 +178,9 @@ def _miner(target: Target, prices: Prices, oldest: float) -> MinerRow:
         power = target.static.value(c.MINER_POWER_CONFIGURED)
     account = target.payer.account(glance.mined_at) if target.payer else None
     price = prices.of(glance.algorithm, account)
+    # What is hashed for somebody else earns its owner nothing, whatever it is worth.
+    if price and target.audit and glance.mined and not target.audit.matches(glance.mined):
+        price = 0.0
     return MinerRow(
         target.instance,
         judge(glance, Limits.of(target.static), target.audit),

@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from exporter import catalogue as c
 from exporter.exposition import Page
-from exporter.vnish.audit import PoolAudit, is_owners, mined_at
-from exporter.vnish.reading import Board, MinerReading
+from exporter.vnish.audit import PoolAudit, is_owners, mined_pool, pool_host
+from exporter.vnish.reading import Board, MinerReading, Pool
 
 # States in which the firmware hashes; tuning itself, it does so too.
 HASHING_STATES = ("mining", "auto-tuning")
@@ -94,6 +94,11 @@ class OwnerPool(NamedTuple):
     url: str | None
     user: str | None
 
+    @classmethod
+    def of(cls, pool: Pool) -> OwnerPool:
+        """What is kept of *pool*."""
+        return cls(pool.number, pool.url, pool.user)
+
 
 @dataclass(frozen=True, slots=True)
 class Glance:
@@ -115,8 +120,8 @@ class Glance:
     dead_boards: tuple[DeadBoard, ...] = ()
     lost_fans: tuple[str, ...] = ()
     pools: tuple[OwnerPool, ...] = ()
-    # Where it mines for its owner, as host or host:port.
-    mined_at: str | None = None
+    # The one of these that it mines to, else the first.
+    mined: OwnerPool | None = None
 
     @classmethod
     def of(cls, reading: MinerReading, samples: Page) -> Glance:
@@ -136,11 +141,14 @@ class Glance:
             lost_fans=tuple(fan.number for fan in reading.fans if fan.ok is False)
             if reading.cooling_mode not in FANLESS_COOLING
             else (),
-            pools=tuple(
-                OwnerPool(pool.number, pool.url, pool.user) for pool in reading.pools if is_owners(pool)
-            ),
-            mined_at=mined_at(reading),
+            pools=tuple(OwnerPool.of(pool) for pool in reading.pools if is_owners(pool)),
+            mined=OwnerPool.of(mined) if (mined := mined_pool(reading)) else None,
         )
+
+    @property
+    def mined_at(self) -> str | None:
+        """Where it mines for its owner, as :func:`pool_host` gives it."""
+        return pool_host(self.mined.url) if self.mined else None
 
     @property
     def hashing(self) -> bool:

@@ -251,11 +251,15 @@ async def test_each_fault_is_one_message_and_its_end_another(tmp_path: Path) -> 
         assert sorted(world.slack.titles) == sorted(begun), "one each, and nothing is over"
         assert sorted(world.mailbox.subjects) == sorted(one for one in begun if one.startswith("[CRITICAL]"))
         for attachment in world.slack.attachments:
-            assert "$" in attachment["text"], "what it costs"
+            assert re.search(r"\$(?!0\.00)\d", attachment["text"]), "what it costs"
             assert "/d/minefleet-miner?var-miner=" in attachment["text"]
             assert "/docs/runbook.md#minefleet" in attachment["text"]
+        stolen = f'{{instance="{miners["wrong_worker"]}"}}'
+        await world.until(f"instance:minefleet_revenue_usd_per_day:estimate{stolen} == 0")
+        await world.until(f"instance:minefleet_hashes_usd_per_day:estimate{stolen} > 0")
         for name in miners.values():
             await world.simulation.repair(name)
+        await world.until(f"instance:minefleet_revenue_usd_per_day:estimate{stolen} > 0")
         await world.hears(*over)
         await world.quiet()
         assert sorted(world.slack.titles) == sorted([*begun, *over])

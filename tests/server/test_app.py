@@ -682,6 +682,9 @@ async def test_the_landing_page_warns_of_what_alerts_fire_for(tmp_path: Path) ->
             ("ok", "l9"),
         ]
         assert text.count("set to mine for somebody else at stratum+tcp://pool.thief.example:3333") == 1
+        stolen, earned = re.findall(r'<td class="figure">(\$[\d.]+)</td>', text)
+        assert stolen == "$0.00" != earned
+        assert f"<b>{earned}</b><span>Earning a day" in text
 
 
 async def test_what_is_wrong_comes_before_the_figures(tmp_path: Path) -> None:
