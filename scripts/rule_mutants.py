@@ -400,24 +400,38 @@ class Suite:
         for settings, case in self._cases:
             alerts = [one for one in case.get("alert_rule_test", []) if one["alertname"] in told]
             expressions = [
-                one
+                (one, names & touched)
                 for one in case.get("promql_expr_test", [])
-                if _names(one["expr"], by_alert=True) & touched
+                for names in [_names(one["expr"], by_alert=True)]
             ]
-            if not alerts and not expressions:
-                continue
-            asked = {**case, "alert_rule_test": alerts, "promql_expr_test": expressions}
-            names = {rule} | {one["alertname"] for one in alerts}
-            for one in expressions:
-                names |= _names(one["expr"], by_alert=True)
-            # Only a test of an alert's texts sees what they ask for.
-            needed = self._closure(names, self._told if alerts else self._reads) & set(self._reads)
-            affected = (told if alerts else touched) & needed
-            rules = [one for _, _, one in self._rules(needed)]
-            text = json.dumps([settings, asked, rules], sort_keys=True)
-            digest = hashlib.sha256(text.encode()).hexdigest()
-            found.append(Case(settings, asked, frozenset(needed), frozenset(affected), digest))
+            # What looks at the rule itself needs nothing computed that reads it, and catches most.
+            for some_alerts, some_expressions in (
+                ([], [one for one, seen in expressions if seen == {rule}]),
+                (alerts, [one for one, seen in expressions if seen - {rule}]),
+            ):
+                if some_alerts or some_expressions:
+                    found.append(self._part(rule, settings, case, some_alerts, some_expressions))
         return sorted(found, key=lambda one: _evaluations(one) * len(one.affected))
+
+    def _part(
+        self,
+        rule: str,
+        settings: dict[str, Any],
+        case: Mapping[str, Any],
+        alerts: Sequence[Any],
+        expressions: Sequence[Any],
+    ) -> Case:
+        edges = self._told if alerts else self._reads
+        names = {rule} | {one["alertname"] for one in alerts}
+        for one in expressions:
+            names |= _names(one["expr"], by_alert=True)
+        # Only a test of an alert's texts sees what they ask for.
+        needed = self._closure(names, edges) & set(self._reads)
+        asked = {**case, "alert_rule_test": alerts, "promql_expr_test": expressions}
+        text = json.dumps([settings, asked, [one for _, _, one in self._rules(needed)]], sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        affected = self._closure([rule], _turned(edges)) & needed
+        return Case(settings, asked, frozenset(needed), frozenset(affected), digest)
 
     def _rules(self, needed: Iterable[str]) -> Iterator[tuple[tuple[str, int], int, dict[str, Any]]]:
         for file, content in self.files.items():
