@@ -49,9 +49,15 @@ SEVERE = (
     )
     + f" or {FIRING} * 0"
 )
+
 GROUPS = 'rule_group=~".*minefleet.*"'
 BY = ("alertname", "severity", "job", "instance", "board", "fan")
 SEVERITY = {0: ("note", OFF), 1: ("warning", WARN), 2: ("critical", BAD)}
+
+
+def told(severity: str) -> str:
+    """The alerts of one severity that somebody is told of."""
+    return f'{ACTIVE[:-1]}, severity="{severity}"}}'
 
 
 def dashboard() -> Any:
@@ -100,11 +106,17 @@ def _now() -> list[Any]:
         ),
         figures(
             "How many?",
-            "Alerts that fire and somebody is told of, those that another alert explains, and those that will"
-            " fire unless what is wrong passes.",
+            "Alerts that fire and somebody is told of, by severity; those that another alert explains, and those"
+            " that will fire unless what is wrong passes.",
             (16, 0, 8, 5),
-            Figure(
-                "told", f"count({ACTIVE}) or vector(0)", COUNT, decimals=0, colours=((None, OK), (1, WARN))
+            *(
+                Figure(word, f"count({told(level)}) or vector(0)", COUNT, decimals=0, colours=colours)
+                for word, level, colours in (
+                    ("critical", "critical", ((None, OK), (1, BAD))),
+                    ("warnings", "warning", ((None, OK), (1, WARN))),
+                    # Of something to look into on another day.
+                    ("notes", "info", ()),
+                )
             ),
             Figure(
                 "held back",
@@ -127,7 +139,8 @@ def _now() -> list[Any]:
             f"sort_desc(sum by (alertname) (changes(ALERTS_FOR_STATE{{{OURS}}}[7d]) + 1"
             f" and ignoring (alertstate) last_over_time({FIRING}[7d])))",
             "{{alertname}}",
-            colours=((None, WARN),),
+            # Of a note the warnings' colour would say that something is wrong.
+            colours=((None, OFF),),
             decimals=0,
             none="none fired",
         ),

@@ -38,6 +38,7 @@ from vocabulary import (
     room_map,
     severity,
     shown_as,
+    unseen,
     words,
 )
 
@@ -56,10 +57,10 @@ SEVERITY = f"floor(max by (job, instance) ({PROBLEMS})) or on (job, instance) vn
 HASHING = "instance:vnish_hashing:bool{F}"
 # The rule looks back to its last evaluation: who has gone since then would be counted twice.
 HASHING_NOW = f"{HASHING} and on (job, instance) vnish_up{{F}} == 1"
-# A whole site's alert holds back those of its miners, and names none.
+# A whole site's alert holds back those of its miners, and names none. A note alarms nobody.
 ALERTS = (
-    "instance:minefleet_alert_active:bool{F}"
-    ' or instance:minefleet_alert_active:bool{job="", instance="", site=~"$site", rack=~"$rack"}'
+    'instance:minefleet_alert_active:bool{F, severity!="info"}'
+    ' or instance:minefleet_alert_active:bool{job="", instance="", site=~"$site", rack=~"$rack", severity!="info"}'
 )
 PER_ALGORITHM = (
     " * on (job, instance) group_left (algorithm) max by (job, instance, algorithm) (vnish_miner_info{F})"
@@ -97,17 +98,19 @@ def _now() -> list[Any]:
         list_of(
             "Who needs me now, and why",
             "Each miner in trouble with the worst that is wrong with it: the most severe first, and of the"
-            " equally severe the one that loses most. Its name leads to all about it.",
+            " equally severe the one that loses most. It leads to all about the miner.",
             (0, 0, 12, 23),
             {
                 "Severity": severity(f"floor({WORST}) or {WELL}", SEVERITIES),
-                "instance": miner(),
+                "instance": unseen(),
+                # On a phone a column of names is wider than the names, or cuts them.
                 "What": Column(
-                    f'{WORST} or label_replace({WELL}, "problem", "no miner has a problem", "", "")',
-                    also=("problem",),
+                    f'label_join({WORST}, "what", ": ", "instance", "problem")'
+                    f' or label_replace({WELL}, "what", "no miner has a problem", "", "")',
+                    also=("what",),
                     hidden=True,
                 ),
-                "problem": words("What is wrong"),
+                "what": words("What is wrong", about=True),
                 "Losing": Column(
                     f"{LOST} and on (job, instance) {PROBLEMS}",
                     [*shown_as(USD, 2), *coloured((None, PLAIN), (1, WARN))],
@@ -228,7 +231,7 @@ def _all() -> list[Any]:
                 "Severity": severity(SEVERITY, SEVERITIES),
                 "instance": miner(width=150),
                 "What": Column(WORST, also=("problem",), hidden=True),
-                "problem": label("What is wrong", 190),
+                "problem": label("What is wrong", 205),
                 "Losing": Column(
                     LOST,
                     [*shown_as(USD, 2), *coloured((None, PLAIN), (1, WARN))],

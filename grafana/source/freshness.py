@@ -10,14 +10,14 @@ from vocabulary import (
     BYTES,
     COUNT,
     EXPORTER,
+    MINER,
     OK,
     PLAIN,
+    POOL,
     SECONDS,
     SHARE,
-    WARN,
     Column,
     Figure,
-    bars,
     board_of,
     choice,
     coloured,
@@ -26,6 +26,7 @@ from vocabulary import (
     graph,
     label,
     lines,
+    linking,
     list_of,
     mapped,
     query,
@@ -37,6 +38,40 @@ UID = EXPORTER
 
 E = 'job=~"$exporter_job", instance=~"$exporter"'
 TARGETS = 'job=~"minefleet-.*"'
+
+
+def _dropped() -> str:
+    """What was dropped in an hour, with whose it is, which figure, and in words why."""
+    words = {
+        "implausible": (
+            "metric",
+            {
+                "miner": "cannot be true: a dead sensor, or another algorithm than the configuration says",
+                "account": "cannot be true: the pool errs, or counts in another unit than before",
+            },
+        ),
+        "unexpected": (
+            "field",
+            {
+                "miner": "of no known kind: firmware that is newer than this exporter, or that fails",
+                "account": "of no known kind: the pool has changed its answers; a newer exporter may know them",
+            },
+        ),
+    }
+    made = []
+    for kind, (label_of_it, reasons) in words.items():
+        for whose, series in (("miner", "vnish"), ("account", "mining_pool")):
+            added = f"increase({series}_{kind}_values_total{{{TARGETS}}}[1h]) > 0"
+            for name, value, of in (
+                (whose, "$1", "instance"),
+                ("figure", "$1", label_of_it),
+            ):
+                added = f'label_replace({added}, "{name}", "{value}", "{of}", "(.+)")'
+            made.append(f'label_replace({added}, "why", "{reasons[whose]}", "", "")')
+    return " or ".join(made)
+
+
+DROPPED = _dropped()
 
 
 def dashboard() -> Any:
@@ -160,7 +195,7 @@ def _probes() -> list[Any]:
         graph(
             "Whom does it spare?",
             "Circuit breakers that are not closed: targets that failed too often are asked rarely for a while.",
-            (0, 17, 8, 8),
+            (0, 17, 12, 8),
             COUNT,
             query(
                 f'sum by (module, state) (minefleet_breakers{{{E}, state!="closed"}})',
@@ -173,7 +208,7 @@ def _probes() -> list[Any]:
         list_of(
             "May it still ask the pools?",
             "Requests of this hour's budget that are left, of each account.",
-            (8, 17, 8, 8),
+            (12, 17, 12, 8),
             {
                 "instance": label("Account"),
                 "Left": Column(
@@ -191,45 +226,48 @@ def _probes() -> list[Any]:
             sort=(("Used", True),),
             none="No pool has a budget",
         ),
-        bars(
+        list_of(
             "Who sends what cannot be true?",
-            "The ten miners and pools with most figures dropped in the last hour, because they cannot be true or"
-            " are of no known kind.",
-            (16, 17, 8, 8),
-            COUNT,
-            "topk(10, sum by (instance) ("
-            f"increase(vnish_implausible_values_total{{{TARGETS}}}[1h])"
-            f" or increase(vnish_unexpected_values_total{{{TARGETS}}}[1h])"
-            f" or increase(mining_pool_implausible_values_total{{{TARGETS}}}[1h])"
-            f" or increase(mining_pool_unexpected_values_total{{{TARGETS}}}[1h])) > 0)",
-            "{{instance}}",
-            colours=((None, WARN),),
-            decimals=0,
+            "Figures dropped in the last hour, by the series each was meant for, because they cannot be true; and"
+            " parts of answers that are not of the kind they always were. The name leads to what is known of it.",
+            (0, 25, 24, 8),
+            {
+                "miner": linking("Miner", MINER, "miner", 180),
+                "account": linking("Pool account", POOL, "account", 140),
+                "figure": label("Figure", 330),
+                "Dropped": Column(DROPPED, shown_as(COUNT, 0), title="Dropped in an hour", width=110),
+                "Why": Column(DROPPED, also=("why",), hidden=True),
+                "why": label("Why, and what to do"),
+            },
+            by=("job", "miner", "account", "figure"),
+            sort=(("Dropped in an hour", True),),
+            none="Nothing was dropped",
+            pages=True,
         ),
     ]
 
 
 def _process() -> list[Any]:
     return [
-        row("Its process", 25),
+        row("Its process", 33),
         graph(
             "Does its memory grow?",
             "Memory the process holds.",
-            (0, 26, 8, 7),
+            (0, 34, 8, 7),
             BYTES,
             query(f"process_resident_memory_bytes{{{E}}}", "{{instance}}"),
         ),
         graph(
             "Is it short of processor?",
             "Share of one processor it uses; it can use no more than one.",
-            (8, 26, 8, 7),
+            (8, 34, 8, 7),
             SHARE,
             query(f"rate(process_cpu_seconds_total{{{E}}}[$__rate_interval])", "{{instance}}"),
         ),
         graph(
             "Does it hang?",
             "Probes being answered now and open files: both rise and stay up when it does.",
-            (16, 26, 8, 7),
+            (16, 34, 8, 7),
             COUNT,
             *lines(
                 ("probes in flight", f"sum(minefleet_probes_in_flight{{{E}}})"),
@@ -243,11 +281,11 @@ def _process() -> list[Any]:
 def _host() -> list[Any]:
     node = 'job="node"'
     return [
-        row("The machine, where node-exporter tells of it", 33),
+        row("The machine, where node-exporter tells of it", 41),
         graph(
             "Is the machine busy?",
             "Share of its processors that work.",
-            (0, 34, 8, 7),
+            (0, 42, 8, 7),
             SHARE,
             query(
                 f'1 - avg by (instance) (rate(node_cpu_seconds_total{{{node}, mode="idle"}}[$__rate_interval]))',
@@ -258,7 +296,7 @@ def _host() -> list[Any]:
         graph(
             "Is its memory full?",
             "Share of its memory in use.",
-            (8, 34, 8, 7),
+            (8, 42, 8, 7),
             SHARE,
             query(
                 f"1 - node_memory_MemAvailable_bytes{{{node}}} / node_memory_MemTotal_bytes{{{node}}}",
@@ -270,7 +308,7 @@ def _host() -> list[Any]:
         graph(
             "Are its disks full?",
             "Share in use of each file system that is kept on a disk.",
-            (16, 34, 8, 7),
+            (16, 42, 8, 7),
             SHARE,
             query(
                 f'1 - node_filesystem_avail_bytes{{{node}, fstype!~"tmpfs|ramfs|overlay|squashfs"}}'

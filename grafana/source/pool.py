@@ -45,12 +45,18 @@ COIN = ("job", "instance", "coin")
 PRICE = "instance:mining_pool_usd_per_hash:sum{P}"
 PER_GIGAHASH_DAY = " * 1e9 * 86400"
 KWH = 3.6e6
-CREDITED = "instance_worker:mining_pool_credited_per_hashed:ratio1h{P}"
+# A pool tells of what was up to half an hour ago: of the first hour it credits less than was hashed by then.
+SETTLED = "instance_worker:vnish_owner_hashrate_hashes_per_second:1h{P} offset 30m"
+CREDITED = (
+    f"(instance_worker:mining_pool_credited_per_hashed:ratio1h{{P}} and on (job, instance, worker) {SETTLED})"
+)
 ERROR = "instance_worker:mining_pool_credited_per_hashed:stderr1h{P}"
 # Two standard errors: one look in twenty is outside by chance.
 VERDICT = (
     f"({CREDITED} < bool on (job, instance, worker) (1 - 2 * {ERROR}))"
     f" * -1 + on (job, instance, worker) ({CREDITED} > bool on (job, instance, worker) (1 + 2 * {ERROR}))"
+    # Luck is known by the number of shares.
+    f" or {CREDITED} * 0 + 2"
 )
 
 
@@ -137,11 +143,16 @@ def _accounts() -> list[Any]:
 def _credited() -> list[Any]:
     shares = (
         "sum by (job, instance) (instance_worker:mining_pool_credited_hashes_per_second:1h{P}"
-        " and on (job, instance, worker) instance_worker:vnish_owner_hashrate_hashes_per_second:1h{P} > 0)"
+        f" and on (job, instance, worker) instance_worker:vnish_owner_hashrate_hashes_per_second:1h{{P}} > 0"
+        f" and on (job, instance, worker) {SETTLED})"
         " / sum by (job, instance) (instance_worker:vnish_owner_hashrate_hashes_per_second:1h{P} > 0"
-        " and on (job, instance, worker) instance_worker:mining_pool_credited_hashes_per_second:1h{P})"
+        " and on (job, instance, worker) instance_worker:mining_pool_credited_hashes_per_second:1h{P}"
+        f" and on (job, instance, worker) {SETTLED})"
     )
-    error = "2 / sqrt(sum by (job, instance) (instance_worker:vnish_shares_accepted:1h{P}) > 0)"
+    error = (
+        "2 / sqrt(sum by (job, instance) (instance_worker:vnish_shares_accepted:1h{P}"
+        f" and on (job, instance, worker) {SETTLED}) > 0)"
+    )
     return [
         graph(
             "Is the pool crediting what my miners hash?",
@@ -158,12 +169,12 @@ def _credited() -> list[Any]:
             decimals=1,
             limits=("most by luck", "least by luck"),
             colours={"most by luck": OFF, "least by luck": WARN},
-            none="known an hour after the start",
+            none="known an hour and a half after the start",
         ),
         list_of(
             "Which worker is credited too little?",
             "Credited for each hash of the last hour, and how far luck alone may carry it: two standard errors,"
-            " from the number of its shares.",
+            " from the number of its shares. A miner that does not tell its shares has none.",
             (12, 6, 12, 10),
             {
                 "worker": label("Worker", 190),
@@ -171,8 +182,15 @@ def _credited() -> list[Any]:
                 "Luck": Column(f"2 * {ERROR}", shown_as(SHARE, 1), title="Luck, ±", width=75),
                 "Verdict": Column(
                     VERDICT,
-                    mapped({-1: ("too little", BAD), 0: ("as expected", OK), 1: ("more", OFF)}),
-                    width=105,
+                    mapped(
+                        {
+                            -1: ("too little", BAD),
+                            0: ("as expected", OK),
+                            1: ("more", OFF),
+                            2: ("no shares told", OFF),
+                        }
+                    ),
+                    width=125,
                 ),
                 "By pool": Column(
                     "instance_worker:mining_pool_credited_hashes_per_second:1h{P}",
@@ -188,7 +206,7 @@ def _credited() -> list[Any]:
             by=WORKER,
             sort=(("Verdict", False), ("Credited per hashed", False)),
             where=CREDITED,
-            none="Known an hour after the start, where the pool tells of workers",
+            none="Known an hour and a half after the start, where the pool tells of workers",
             pages=True,
         ),
         list_of(

@@ -480,7 +480,6 @@ def room_map(
         .cell_height(common_models.TableCellHeight.SM)
         .with_target(instant(expression, as_table=True))
         .with_transformation(transformation("sortBy", {"sort": [{"field": "rack"}]}))
-        .with_transformation(transformation("sortBy", {"sort": [{"field": "site"}]}))
         .with_transformation(
             transformation(
                 "groupingToMatrix",
@@ -493,20 +492,24 @@ def room_map(
                 "calculateField", {"mode": "reduceRow", "reduce": {"reducer": "max"}, "alias": WORST_OF_SITE}
             )
         )
-        .with_transformation(transformation("sortBy", {"sort": [{"field": WORST_OF_SITE, "desc": True}]}))
         # Rack 10 after rack 9; those with names come last.
         .with_transformation(
             transformation(
                 "organize",
-                {
-                    "indexByName": {"site\\rack": 0, **{str(rack): rack for rack in range(1, 100)}},
-                    "excludeByName": {WORST_OF_SITE: True},
-                },
+                {"indexByName": {"site\\rack": 0, **{str(rack): rack for rack in range(1, 100)}}},
             )
+        )
+        # The table's own order is natural, barn2 before barn10; that of transformations is not.
+        .sort_by(
+            [
+                common.TableSortByFieldState().display_name(name).desc(down)
+                for name, down in ((WORST_OF_SITE, True), ("Site", False))
+            ]
         )
         # Ten racks fit in half a screen.
         .override_by_field_type("number", [*mapped(words), Property("custom.width", 78)])
         .override_by_name("site\\rack", [Property("displayName", "Site"), Property("custom.width", 100)])
+        .override_by_name(WORST_OF_SITE, unseen().look)
     )
 
 
@@ -631,6 +634,7 @@ def mapped(words: dict[int, tuple[str, str]]) -> list[Property]:
     ]
 
 
+TIMED = "${datasource:queryparam}&${__url_time_range}"
 KEPT = "${datasource:queryparam}&${job:queryparam}&${__url_time_range}"
 
 
@@ -648,6 +652,12 @@ def miner(width: int = 0) -> Column:
     )
 
 
+def linking(title: str, uid: str, variable: str, width: int = 0) -> Column:
+    """A label that leads to a dashboard narrowed to it."""
+    look = linked("All about it", f"/d/{uid}?{TIMED}&var-{variable}=${{__value.text}}")
+    return Column(look=look, title=title, width=width)
+
+
 def label(title: str, width: int = 0) -> Column:
     """A label as a column."""
     return Column(title=title, width=width)
@@ -658,12 +668,20 @@ def severity(expression: str, names: dict[int, tuple[str, str]]) -> Column:
     return Column(expression, mapped(names), width=82)
 
 
-def words(title: str) -> Column:
-    """A label of several words, which takes more lines where there is little room.
+def words(title: str, *, about: bool = False) -> Column:
+    """A label of several words, which takes more lines where there is little room; it leads to the miner it is *about*.
 
     Only one column of a table may: Grafana fits a row's height to one of them.
     """
-    return Column(look=[Property("custom.wrapText", True)], title=title)
+    look = [Property("custom.wrapText", True)]
+    if about:
+        look += linked("All about this miner", f"/d/{MINER}?{KEPT}&var-miner=${{__data.fields.instance}}")
+    return Column(look=look, title=title)
+
+
+def unseen() -> Column:
+    """A label that another column's link needs."""
+    return Column(look=[Property("custom.hideFrom.viz", True)])
 
 
 def datasource() -> Any:
