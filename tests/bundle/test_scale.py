@@ -90,6 +90,12 @@ def test_images_are_pinned_and_what_is_mounted_is_there() -> None:
     assert SERVICES["alertmanager"]["image"] == single["alertmanager"]["image"]
 
 
+def test_what_scrapes_comes_before_what_can_wait() -> None:
+    scrapes = {"exporter", "vmauth", "vmagent"}
+    shares = {name: service.get("cpu_shares", 1024) for name, service in SERVICES.items()}
+    assert min(shares[name] for name in scrapes) > max(shares[name] for name in set(SERVICES) - scrapes)
+
+
 def test_each_machine_has_a_number_and_the_others_address() -> None:
     def settings(number: int) -> dict[str, str]:
         lines = (FOLDER / f"node{number}.env").read_text().splitlines()
