@@ -166,6 +166,7 @@ def _weakest() -> list[Any]:
             "topk(10, vnish_board_chip_temperature_max_celsius{F} - on (job, instance) group_left ()"
             " avg by (job, instance) (vnish_board_chip_temperature_max_celsius{F}) >= 0.5)",
             "{{instance}} board {{board}}",
+            none="none is known to be",
             decimals=0,
         ),
     ]

@@ -50,13 +50,22 @@ ELECTRICITY = "instance:minefleet_electricity_usd_per_day:estimate{F}"
 POWER = "instance:vnish_power_watts:known{F}"
 PROBLEMS = "instance:minefleet_problem:severity{F}"
 WORST = f"topk by (job, instance) (1, {PROBLEMS})"
+# Of which Prometheus gets no page: of all, where the exporter does not answer. There is nothing else to tell of them.
+NO_PAGE = 'up{F, job=~"minefleet-(miners|fleet)"} == 0'
+UNKNOWN = (
+    f'label_replace(count_values("pages", count({NO_PAGE})), "what",'
+    ' "no page from the exporter ($1 missing): nothing is known of those miners", "pages", "(.+)")'
+)
 # One row where miners are known and none of them has a problem. A panel that finds nothing, or cannot even ask, says
 # the same words for both: they must not be that all is well.
-WELL = f"(count(vnish_up{{F}}) * 0 unless on () {PROBLEMS})"
+WELL = f"(count(vnish_up{{F}}) * 0 unless on () ({PROBLEMS} or {NO_PAGE}))"
 SEVERITY = f"floor(max by (job, instance) ({PROBLEMS})) or on (job, instance) vnish_up{{F}} * 0"
 HASHING = "instance:vnish_hashing:bool{F}"
 # The rule looks back to its last evaluation: who has gone since then would be counted twice.
 HASHING_NOW = f"{HASHING} and on (job, instance) vnish_up{{F}} == 1"
+# None where none does, and nothing where that is not known.
+NONE = "count(vnish_up{F}) * 0"
+HASHING_MINERS = f"sum({HASHING_NOW}) or {NONE}"
 # A whole site's alert holds back those of its miners, and names none. A note alarms nobody.
 ALERTS = (
     'instance:minefleet_alert_active:bool{F, severity!="info"}'
@@ -76,7 +85,8 @@ HEATS = {0: ("ok", OK), 1: ("hot", WARN), 2: ("critical", BAD)}
 # Of what the miners should do; those of old firmware name no nominal rate and count with their own last one.
 OF_EXPECTED = (
     "(sum(vnish_hashrate_hashes_per_second{F}"
-    " and on (job, instance) instance:vnish_expected_hashrate_hashes_per_second:last{F}) or vector(0))"
+    " and on (job, instance) instance:vnish_expected_hashrate_hashes_per_second:last{F})"
+    f" or {NONE})"
     " / sum(instance:vnish_expected_hashrate_hashes_per_second:last{F})"
 )
 
@@ -101,12 +111,13 @@ def _now() -> list[Any]:
             " equally severe the one that loses most. It leads to all about the miner.",
             (0, 0, 12, 23),
             {
-                "Severity": severity(f"floor({WORST}) or {WELL}", SEVERITIES),
+                "Severity": severity(f"floor({WORST}) or {WELL} or count({NO_PAGE}) * 0 + 3", SEVERITIES),
                 "instance": unseen(),
                 # On a phone a column of names is wider than the names, or cuts them.
                 "What": Column(
                     f'label_join({WORST}, "what", ": ", "instance", "problem")'
-                    f' or label_replace({WELL}, "what", "no miner has a problem", "", "")',
+                    f' or label_replace({WELL}, "what", "no miner has a problem", "", "")'
+                    f" or {UNKNOWN}",
                     also=("what",),
                     hidden=True,
                 ),
@@ -126,10 +137,10 @@ def _now() -> list[Any]:
             "Miners that hash, of all that are configured or asked for; those that do not answer or do not"
             " hash; and all hashes now against what the miners' presets should give.",
             (12, 0, 12, 3),
-            Figure("hashing", f"sum({HASHING_NOW}) or vector(0)", COUNT, decimals=0),
+            Figure("hashing", HASHING_MINERS, COUNT, decimals=0),
             Figure(
                 "not hashing",
-                f"count(vnish_up{{F}}) - (sum({HASHING_NOW}) or vector(0))",
+                f"count(vnish_up{{F}}) - ({HASHING_MINERS})",
                 COUNT,
                 decimals=0,
                 colours=((None, OK), (1, BAD)),
@@ -278,12 +289,12 @@ def _compared() -> list[Any]:
             (0, 40, 12, 8),
             COUNT,
             *lines(
-                ("hashing", f"sum({HASHING_NOW}) or vector(0)"),
+                ("hashing", HASHING_MINERS),
                 (
                     "not hashing",
-                    f"(count(vnish_up{{F}} == 1) or vector(0)) - (sum({HASHING_NOW}) or vector(0))",
+                    f"(count(vnish_up{{F}} == 1) or {NONE}) - ({HASHING_MINERS})",
                 ),
-                ("down", "count(vnish_up{F} == 0) or vector(0)"),
+                ("down", f"count(vnish_up{{F}} == 0) or {NONE}"),
             ),
             stacked=True,
             decimals=0,
@@ -310,6 +321,7 @@ def _compared() -> list[Any]:
             CELSIUS,
             "topk(10, instance:vnish_chip_temperature_above_site:celsius{F} >= 0.5)",
             "{{instance}}",
+            none="nobody is known to",
             decimals=0,
             link=here,
         ),
@@ -323,6 +335,7 @@ def _compared() -> list[Any]:
             " - on (job, instance) vnish_chip_temperature_max_celsius{F})",
             "{{instance}}",
             colours=((None, BAD), (0, OK)),
+            none="no temperature is known",
             decimals=0,
             link=here,
         ),
@@ -333,6 +346,7 @@ def _compared() -> list[Any]:
             SHARE,
             "bottomk(10, instance:vnish_hashrate_per_nominal:ratio{F})",
             "{{instance}}",
+            none="no preset is known",
             decimals=0,
             link=here,
         ),

@@ -65,6 +65,7 @@ def _counts() -> list[Any]:
             COUNT,
             f"sort_desc(count by (model) ({told('vnish_miner_info{F}', 'model')}))",
             "{{model}}",
+            none="no miner tells",
             decimals=0,
         ),
         bars(
@@ -74,6 +75,7 @@ def _counts() -> list[Any]:
             COUNT,
             f"sort_desc(count by (firmware, firmware_version) ({told('vnish_miner_info{F}', 'firmware')}))",
             "{{firmware}} {{firmware_version}}",
+            none="no miner tells",
             decimals=0,
         ),
         bars(
@@ -83,6 +85,7 @@ def _counts() -> list[Any]:
             COUNT,
             "sort_desc(count by (preset) (vnish_preset_info{F}))",
             "{{preset}}",
+            none="no miner tells",
             decimals=0,
         ),
     ]

@@ -291,11 +291,11 @@ def bars(
     expression: str | Sequence[str],
     legend: str,
     *,
+    none: str,
     colours: Steps = ((None, OK),),
     decimals: int | None = None,
     minimum: float | None = 0,
     maximum: float | None = None,
-    none: str = "none",
     link: tuple[str, str] | None = None,
 ) -> bargauge.Panel:
     """A few named values of the moment, longest first: a ``topk`` belongs here and never over time.

@@ -422,8 +422,8 @@ def test_a_tables_words_for_no_rows_are_not_in_its_cells(panel: dict[str, Any]) 
 
 @pytest.mark.parametrize("panel", list(every_panel()))
 def test_a_panel_says_what_it_means_that_it_is_empty(panel: dict[str, Any]) -> None:
-    # "No data" stood where all miners were down, and where nothing was wrong.
-    assert panel["fieldConfig"]["defaults"]["noValue"]
+    # "No data" stood where all miners were down, and where nothing was wrong; "none" beside a bar without a name.
+    assert panel["fieldConfig"]["defaults"]["noValue"] not in ("", "none")
 
 
 @pytest.mark.parametrize("panel", list(every_panel()))
@@ -811,6 +811,20 @@ def test_a_whole_site_that_is_down_is_an_alert() -> None:
     assert re.search(r'alert_active:bool\{[^}]*instance="", site=~"\$site"', asked.expression)
 
 
+def test_what_is_not_known_is_no_zero() -> None:
+    # While the exporter was away Fleet said that 0 miners hash, and no word of the exporter.
+    for asked in queries():
+        if asked.dashboard == "minefleet-fleet" and "vnish_hashing" in asked.expression:
+            assert "vector(0)" not in asked.expression
+    who = {asked.ref: asked.expression for asked in queries() if asked.panel == "Who needs me now, and why"}
+    missing = r'up\{[^}]*, job=~"minefleet-\(miners\|fleet\)"\} == 0'
+    assert re.search(rf"count\({missing}\) \* 0 \+ 3", who["Severity"])
+    assert re.search(rf'count\({missing}\)\), "what", "no page from the exporter', who["What"])
+    for ref in ("Severity", "What"):
+        # Nor is all well.
+        assert re.search(rf"unless on \(\) \(.+? or {missing}\)", who[ref])
+
+
 def test_no_more_miners_hash_than_answer() -> None:
     # While a thousand went away, the rule's last evaluation still had them: "not" was -279.
     for asked in queries():
@@ -822,7 +836,7 @@ def test_no_more_miners_hash_than_answer() -> None:
 def test_where_all_are_down_nothing_is_left_out() -> None:
     # With all three down neither the share of what is expected nor the ledger's "real" was there.
     [share] = [asked for asked in queries() if asked.legend == "of expected"]
-    assert "or vector(0)) / sum(" in share.expression
+    assert re.search(r" or count\(vnish_up\{[^}]*\}\) \* 0\) / sum\(", share.expression)
     for asked in queries():
         if asked.dashboard == "minefleet-loss" and asked.legend.startswith("real"):
             assert re.search(r"hashes_per_second\{[^}]*\} or on \(job, instance\)", asked.expression)
