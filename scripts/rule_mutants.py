@@ -393,11 +393,19 @@ class Suite:
 
     def cases_of(self, rule: str) -> list[Case]:
         """The parts of the test cases that look at a rule or at what reads it, the cheapest first."""
-        touched, told = (
-            self._closure([rule], _turned(edges)) & set(self._reads) for edges in (self._reads, self._told)
-        )
         found = []
         for settings, case in self._cases:
+            # What a case gives itself does not come of rules.
+            given = {re.split(r"[{ ]", one["series"])[0] for one in case.get("input_series", [])}
+            if rule in given:
+                continue
+            reads, tells = (
+                {name: others - given for name, others in edges.items()}
+                for edges in (self._reads, self._told)
+            )
+            touched, told = (
+                self._closure([rule], _turned(edges)) & set(self._reads) for edges in (reads, tells)
+            )
             alerts = [one for one in case.get("alert_rule_test", []) if one["alertname"] in told]
             expressions = [
                 (one, names & touched)
@@ -410,24 +418,18 @@ class Suite:
                 (alerts, [one for one, seen in expressions if seen - {rule}]),
             ):
                 if some_alerts or some_expressions:
-                    found.append(self._part(rule, settings, case, some_alerts, some_expressions))
+                    asked = {**case, "alert_rule_test": some_alerts, "promql_expr_test": some_expressions}
+                    # Only a test of an alert's texts sees what they ask for.
+                    found.append(self._part(rule, settings, asked, tells if some_alerts else reads))
         return sorted(found, key=lambda one: _evaluations(one) * len(one.affected))
 
     def _part(
-        self,
-        rule: str,
-        settings: dict[str, Any],
-        case: Mapping[str, Any],
-        alerts: Sequence[Any],
-        expressions: Sequence[Any],
+        self, rule: str, settings: dict[str, Any], asked: dict[str, Any], edges: Mapping[str, set[str]]
     ) -> Case:
-        edges = self._told if alerts else self._reads
-        names = {rule} | {one["alertname"] for one in alerts}
-        for one in expressions:
+        names = {rule} | {one["alertname"] for one in asked["alert_rule_test"]}
+        for one in asked["promql_expr_test"]:
             names |= _names(one["expr"], by_alert=True)
-        # Only a test of an alert's texts sees what they ask for.
         needed = self._closure(names, edges) & set(self._reads)
-        asked = {**case, "alert_rule_test": alerts, "promql_expr_test": expressions}
         text = json.dumps([settings, asked, [one for _, _, one in self._rules(needed)]], sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()
         affected = self._closure([rule], _turned(edges)) & needed
