@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import re
 import resource
 import socket
 import sys
@@ -24,6 +25,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import aiohttp
 import yaml
 
+from exporter.simulator.api_v1 import uptime
+from exporter.units import uptime_seconds
 from tests.hostile.faults import healthy_answers, miner_faults
 
 PORT = 8177
@@ -47,6 +50,7 @@ class Farm:
         self.kinds: list[str] = []
         self._servers: dict[int, asyncio.Server] = {}
         self._answers: list[dict[str, bytes] | None] = []
+        self._started = time.monotonic()
         for index in range(count):
             place = index % 100
             kind = (
@@ -92,13 +96,24 @@ class Farm:
                     if answers is None:
                         break
                     path = head.split(b" ", 2)[1].decode("latin-1").removeprefix("/api/v1/")
-                    writer.write(answers.get(path, b"HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n"))
+                    answer = answers.get(path, b"HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n")
+                    writer.write(self._dated(answer) if path == "info" else answer)
                     await writer.drain()
                     if self.kinds[index] == "hostile":
                         break
             writer.close()
 
         return serve
+
+    def _dated(self, answer: bytes) -> bytes:
+        """With the uptime of now, of the same length: one that stands still would look like restarts."""
+        passed = time.monotonic() - self._started
+        return re.sub(
+            rb'(?<="uptime": ")\d+ days, [ \d]\d:\d\d(?=")',
+            lambda found: uptime((uptime_seconds(found[0].decode()) or 0.0) + passed).encode(),
+            answer,
+            count=1,
+        )
 
 
 def free_port() -> int:
