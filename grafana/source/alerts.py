@@ -126,7 +126,8 @@ def _now() -> list[Any]:
             ),
             Figure(
                 "pending",
-                f'count(ALERTS{{{OURS}, alertstate="pending"}}) or vector(0)',
+                # Notes wait for days, and are no trouble to come.
+                f'count(ALERTS{{{OURS}, alertstate="pending", severity!="info"}}) or vector(0)',
                 COUNT,
                 decimals=0,
             ),
@@ -152,12 +153,16 @@ def _history() -> list[Any]:
     return [
         timeline(
             "When did they fire?",
-            "Each alert that fired in the time shown, at the moments it did, in the colour of its severity.",
+            "The worst that fired at each moment, and each alert that fired in the time shown, at the moments it"
+            " did, in the colour of its severity.",
             (0, 12, 16, 13),
-            SEVERITY,
+            {-1: ("none", OK), **SEVERITY},
+            # Without any series Grafana says that "data does not have a time field".
+            query(f"max({SEVERE}) or max(up) * 0 - 1", "worst of all"),
             query(
                 f'max by (alert) (label_replace({SEVERE}, "alert", "$1", "alertname", "Minefleet(.+)"))',
                 "{{alert}}",
+                "B",
             ),
             none="none fired",
         ),

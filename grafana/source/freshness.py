@@ -198,9 +198,10 @@ def _probes() -> list[Any]:
             (0, 17, 12, 8),
             COUNT,
             query(
-                f'sum by (module, state) (minefleet_breakers{{{E}, state!="closed"}})',
+                f'sum by (module, state) (minefleet_breakers{{{E}, state!="closed"}}) > 0',
                 "{{module}}: {{state}}",
             ),
+            none="it spares nobody",
             # One that is asked again is half open for a moment: it is of as many all the same.
             stacked=True,
             decimals=0,

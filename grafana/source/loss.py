@@ -54,7 +54,9 @@ STOCK = (
     f" or on (job, instance) max by (job, instance) ({EXPECTED}))"
 )
 CREDITED = "instance:mining_pool_credited_hashes_per_second:known{F}"
-OWN = "instance:vnish_owner_hashrate_hashes_per_second:known{F}"
+_HASHED = "instance:vnish_owner_hashrate_hashes_per_second:known{F}"
+# What a stolen miner hashes is another's.
+OWN = f"({_HASHED} unless on (job, instance) instance:minefleet_stolen:bool{{F}} or {_HASHED} * 0)"
 # None of a miner that is down: where all are, the step would be left out.
 REAL = f"(vnish_hashrate_hashes_per_second{{F}} or on (job, instance) {OWN} * 0)"
 
@@ -91,8 +93,8 @@ STEPS = {
 }
 IN_WORDS = (
     "what the models give with factory settings, as far as the miners tell; what their presets should give (a miner that is down counts"
-    " with its own); what they do give; that without the firmware's fee; that less the shares that are"
-    " rejected; and what the pools credit, over the last hour or the minutes they tell of: luck is in it, and it"
+    " with its own); what they do give; that without the firmware's fee and what goes to somebody else's pool;"
+    " that less the shares that are rejected; and what the pools credit, over the last hour or the minutes they tell of: luck is in it, and it"
     " follows late."
 )
 
@@ -162,6 +164,8 @@ def _causes() -> list[Any]:
             USD,
             *lines(("{{cause}}", f"sum by (cause) ({DOLLARS})")),
             stacked=True,
+            # Else a few cents are a mountain.
+            at_least=1,
             decimals=2,
             colours=colours,
             none="nothing was lost, or no price was known",

@@ -262,13 +262,20 @@ def _pools() -> list[Any]:
         row("Shares and pools", 36),
         list_of(
             "Whom does it mine for?",
-            "The pools in its list, as the miner itself sees them; DevFee is the firmware's own.",
+            "The pools in its list, as the miner itself sees them; DevFee is the firmware's own. A stranger's pool"
+            " is neither expected by the configuration nor that of most miners.",
             (0, 37, 16, 7),
             {
                 "pool": label("Pool", 60),
                 "type": label("Whose", 90),
                 "Active": Column(
                     "vnish_pool_active{F}", mapped({0: ("standby", OFF), 1: ("active", OK)}), width=85
+                ),
+                "Stranger": Column(
+                    "instance_pool:minefleet_pool_stranger:bool{F}",
+                    mapped({1: ("not yours", BAD)}),
+                    title="Stranger's",
+                    width=95,
                 ),
                 "Url": Column("vnish_pool_info{F}", also=("url", "user"), hidden=True),
                 "url": label("Address", 280),

@@ -336,7 +336,8 @@ def _money() -> list[Any]:
                     "{{coin}}",
                     "sum by (coin) (max by (algorithm, coin)"
                     ' (mining_pool_profitability_usd_per_hash{P, source=~"pool|computed"})'
-                    " * on (algorithm) group_left () (sum by (algorithm) (vnish_hashrate_hashes_per_second{F}"
+                    " * on (algorithm) group_left () (sum by (algorithm) ("
+                    "(vnish_hashrate_hashes_per_second{F} unless on (job, instance) instance:minefleet_stolen:bool{F})"
                     " * on (job, instance) group_left (algorithm)"
                     " max by (job, instance, algorithm) (vnish_miner_info{F})) * 86400))",
                 )

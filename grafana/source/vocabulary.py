@@ -312,6 +312,8 @@ def bars(
         .value_mode(common_models.BarGaugeValueMode.TEXT)
         # Else the words for nothing stand beside a large empty bar.
         .show_unfilled(False)
+        # Else names are cut: Grafana makes room for the one of most letters, which may be narrower than another.
+        .text(common.VizTextDisplayOptions().title_size(12))
         # Else one that is alone fills the panel.
         .sizing(common_models.BarGaugeSizing.MANUAL)
         .min_viz_height(16)

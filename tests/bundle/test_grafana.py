@@ -445,11 +445,14 @@ def test_each_alert_that_fired_can_be_told_from_the_others() -> None:
     assert panel["type"] == "state-timeline"
     [words] = [mapping["options"] for mapping in panel["fieldConfig"]["defaults"]["mappings"]]
     assert {value: word["text"] for value, word in words.items()} == {
+        "-1": "none",
         "0": "note",
         "1": "warning",
         "2": "critical",
     }
-    [target] = panel["targets"]
+    # Where none fired "Data does not have a time field" stood.
+    worst, target = panel["targets"]
+    assert worst["expr"].endswith(" or max(up) * 0 - 1")
     assert re.findall(r'severity="(\w+)"[^}]*\} \* (\d)', target["expr"]) == [
         ("critical", "2"),
         ("warning", "1"),
@@ -497,6 +500,8 @@ def test_a_bar_that_is_alone_has_a_name_and_a_bars_size(panel: dict[str, Any]) -
         named = panel["fieldConfig"]["defaults"]["displayName"]
         assert named == re.sub(r"\{\{(\w+)\}\}", r"${__field.labels.\1}", legend)
         assert panel["options"]["sizing"] == "manual"
+        # "barn1-l9-…" was left of a name that was wider than the one of most letters.
+        assert panel["options"]["text"]["titleSize"] == 12
         # The words for nothing would stand beside a large empty one.
         assert panel["options"]["showUnfilled"] is False
 
@@ -724,6 +729,30 @@ def test_the_first_hour_of_credit_is_not_shown_as_theft() -> None:
             assert re.search(r"owner_hashrate_hashes_per_second:1h\{[^}]*\} offset 30m", asked.expression)
 
 
+def test_what_a_stolen_miner_hashes_is_nowhere_the_owners() -> None:
+    # The ledger had it as accepted, Pool as earned, and the thief's pool was active, in blue.
+    for asked in queries():
+        if asked.dashboard == "minefleet-loss" and re.search("owner's|accepted", asked.expression):
+            assert re.search(r"unless on \(job, instance\) instance:minefleet_stolen:bool", asked.expression)
+        if asked.panel == "Which coin earns it?":
+            assert re.search(r"unless on \(job, instance\) instance:minefleet_stolen:bool", asked.expression)
+    [pools] = [panel for panel in panels(MINER) if panel["title"] == "Whom does it mine for?"]
+    [mappings] = looks_of(pools)["Stranger"]["mappings"]
+    assert mappings["options"]["1"] == {"text": "not yours", "color": "semi-dark-red", "index": 0}
+
+
+def test_nothing_looks_large_for_want_of_something_larger() -> None:
+    # Three cents were a mountain, and breakers that were all closed were drawn on a scale up to a hundred.
+    [lost] = [
+        panel
+        for panel in panels(FOLDER / "dashboards/minefleet-loss.json")
+        if panel["title"] == "When was it lost, and why?"
+    ]
+    assert lost["fieldConfig"]["defaults"]["custom"]["axisSoftMax"] == 1
+    [asked] = [asked for asked in queries() if asked.panel == "Whom does it spare?"]
+    assert asked.expression.endswith(" > 0")
+
+
 def test_a_verdict_that_is_not_known_says_why() -> None:
     # Miners of the simple shape tell no shares: their luck and verdict were empty.
     [panel] = [
@@ -772,6 +801,9 @@ def test_a_note_alarms_nobody() -> None:
         "pending": [],
     }
     assert [step["color"] for step in noise["fieldConfig"]["defaults"]["thresholds"]["steps"]] == ["#808080"]
+    # Thirty-two were pending for days, and nobody could see what.
+    [pending] = [target["expr"] for target in many["targets"] if target["legendFormat"] == "pending"]
+    assert 'severity!="info"' in pending
 
 
 def test_what_cannot_be_true_is_named() -> None:
