@@ -35,8 +35,8 @@ CACHE = ROOT / "build/rule-mutants.json"
 # What stands between the name of a mutated rule and its number.
 _MARK = "_mutant"
 _AT_ONCE = 60
-# Evaluations of a test case that even mutants with an explanation are held against.
-_SHORT = 130
+# Rules evaluated by a test case that even mutants with an explanation are held against.
+_CHEAP = 130
 _COMPARISONS = {
     ">": (">=", "<"),
     ">=": (">", "<="),
@@ -421,7 +421,7 @@ class Suite:
                     asked = {**case, "alert_rule_test": some_alerts, "promql_expr_test": some_expressions}
                     # Only a test of an alert's texts sees what they ask for.
                     found.append(self._part(rule, settings, asked, tells if some_alerts else reads))
-        return sorted(found, key=lambda one: _evaluations(one) * len(one.affected))
+        return sorted(found, key=_cost)
 
     def _part(
         self, rule: str, settings: dict[str, Any], asked: dict[str, Any], edges: Mapping[str, set[str]]
@@ -501,10 +501,15 @@ def _turned(edges: Mapping[str, set[str]]) -> dict[str, set[str]]:
 
 
 def _evaluations(one: Case) -> float:
-    """How often a test case has the rules evaluated: what it costs."""
+    """How often a test case has the rules evaluated."""
     checks = one.case["alert_rule_test"] + one.case["promql_expr_test"]
     last = max(p.parse_duration(str(check["eval_time"])) for check in checks)
     return float(last / p.parse_duration(one.settings.get("evaluation_interval", "1m")))
+
+
+def _cost(one: Case) -> float:
+    """How often a test case has a mutant, and what reads it, evaluated."""
+    return _evaluations(one) * len(one.affected)
 
 
 def _names(expression: str, *, by_alert: bool = False) -> set[str]:
@@ -558,7 +563,7 @@ class Answers:
     ) -> list[Mutant]:
         """Those of the mutants of one rule that no case of at most that many evaluations notices.
 
-        Of what is explained the short cases alone are asked: the others would take most of the time.
+        Of what is explained the cheap cases alone are asked: the others would take most of the time.
         """
         cases = [one for one in suite.cases_of(asked[0].rule) if _evaluations(one) <= longest]
         living = list(asked)
@@ -566,11 +571,11 @@ class Answers:
         for case in cases:
             living = [one for one in living if not self._known.get(_digest(case, one))]
         for case in cases:
-            short = _evaluations(case) <= _SHORT
+            cheap = _cost(case) <= _CHEAP
             new = [
                 one
                 for one in living
-                if _digest(case, one) not in self._known and (short or (one.title, one.what) not in explained)
+                if _digest(case, one) not in self._known and (cheap or (one.title, one.what) not in explained)
             ]
             for start in range(0, len(new), _AT_ONCE):
                 some = new[start : start + _AT_ONCE]
