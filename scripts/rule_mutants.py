@@ -378,7 +378,8 @@ class Suite:
         self._told: dict[str, set[str]] = {}
         for rule in rules:
             name = rule.get("record") or rule["alert"]
-            read = _names(str(rule["expr"]))
+            # An alert may read another's ALERTS; that of all of them is what cases give themselves.
+            read = _names(str(rule["expr"]), by_alert="alert" in rule)
             words = set(re.findall(r"[a-zA-Z_:][\w:]*", " ".join(rule.get("annotations", {}).values())))
             self._reads.setdefault(name, set()).update(read)
             self._told.setdefault(name, set()).update(read, words & recorded)
