@@ -9,6 +9,7 @@ from vocabulary import (
     ALERTS,
     BAD,
     COUNT,
+    MINER,
     OFF,
     OK,
     PLAIN,
@@ -25,6 +26,7 @@ from vocabulary import (
     graph,
     label,
     lines,
+    linking,
     list_of,
     mapped,
     query,
@@ -52,6 +54,13 @@ SEVERE = (
 
 GROUPS = 'rule_group=~".*minefleet.*"'
 BY = ("alertname", "severity", "job", "instance", "board", "fan")
+# Only a miner's name leads to a miner.
+WHOSE = (
+    f'label_replace(label_replace(label_replace(label_join({FIRING}, "miner", " ", "alertname", "instance"),'
+    ' "miner", "$1", "miner", "(?:MinefleetMiner[^ ]+ (.+)|.*)"),'
+    ' "of", "$1", "instance", "(.+)"),'
+    ' "of", "", "alertname", "MinefleetMiner.+")'
+)
 SEVERITY = {0: ("note", OFF), 1: ("warning", WARN), 2: ("critical", BAD)}
 
 
@@ -79,13 +88,15 @@ def _now() -> list[Any]:
     return [
         list_of(
             "What fires now?",
-            "Every alert of now, the critical ones first. Held back are those that another alert explains:"
-            " nobody was told of them.",
+            "Every alert of now, those that somebody was told of first, and the critical ones before others. Held"
+            " back are those that another alert explains.",
             (0, 0, 16, 12),
             {
                 "Severity": severity(SEVERE, SEVERITY),
                 "alertname": label("Alert"),
-                "instance": label("Of"),
+                "miner": linking("Miner", MINER, "miner"),
+                "of": label("Of"),
+                "Whose": Column(WHOSE, also=("miner", "of"), hidden=True),
                 "board": label("Board", 65),
                 "fan": label("Fan", 55),
                 "Since": Column(
@@ -101,8 +112,10 @@ def _now() -> list[Any]:
                 ),
             },
             by=BY,
-            sort=(("Severity", True), ("Wrong for", False)),
+            # Of a site that is down hundreds are held back.
+            sort=(("Told", True), ("Severity", True), ("Wrong for", False)),
             none="Nothing fires",
+            pages=True,
         ),
         figures(
             "How many?",

@@ -111,7 +111,10 @@ def _now() -> list[Any]:
             " equally severe the one that loses most. It leads to all about the miner.",
             (0, 0, 12, 23),
             {
-                "Severity": severity(f"floor({WORST}) or {WELL} or count({NO_PAGE}) * 0 + 3", SEVERITIES),
+                # Before all others, of whom more is known.
+                "Severity": severity(
+                    f"floor({WORST}) or {WELL} or count({NO_PAGE}) * 0 + 4", SEVERITIES | {4: SEVERITIES[3]}
+                ),
                 "instance": unseen(),
                 # On a phone a column of names is wider than the names, or cuts them.
                 "What": Column(

@@ -225,7 +225,7 @@ def _probes() -> list[Any]:
                 ),
             },
             sort=(("Used", True),),
-            none="No pool has a budget",
+            none="No pool is known to have a budget",
         ),
         list_of(
             "Who sends what cannot be true?",

@@ -313,7 +313,7 @@ def bars(
         # Else the words for nothing stand beside a large empty bar.
         .show_unfilled(False)
         # Else names are cut: Grafana makes room for the one of most letters, which may be narrower than another.
-        .text(common.VizTextDisplayOptions().title_size(12))
+        .text(common.VizTextDisplayOptions().title_size(11))
         # Else one that is alone fills the panel.
         .sizing(common_models.BarGaugeSizing.MANUAL)
         .min_viz_height(16)
@@ -508,9 +508,9 @@ def room_map(
                 for name, down in ((WORST_OF_SITE, True), ("Site", False))
             ]
         )
-        # Ten racks fit in half a screen.
-        .override_by_field_type("number", [*mapped(words), Property("custom.width", 78)])
-        .override_by_name("site\\rack", [Property("displayName", "Site"), Property("custom.width", 100)])
+        # Ten racks fit in half a screen, beside Grafana's menu.
+        .override_by_field_type("number", [*mapped(words), Property("custom.width", 64)])
+        .override_by_name("site\\rack", [Property("displayName", "Site"), Property("custom.width", 120)])
         .override_by_name(WORST_OF_SITE, unseen().look)
     )
 

@@ -501,7 +501,7 @@ def test_a_bar_that_is_alone_has_a_name_and_a_bars_size(panel: dict[str, Any]) -
         assert named == re.sub(r"\{\{(\w+)\}\}", r"${__field.labels.\1}", legend)
         assert panel["options"]["sizing"] == "manual"
         # "barn1-l9-…" was left of a name that was wider than the one of most letters.
-        assert panel["options"]["text"]["titleSize"] == 12
+        assert panel["options"]["text"]["titleSize"] == 11
         # The words for nothing would stand beside a large empty one.
         assert panel["options"]["showUnfilled"] is False
 
@@ -620,7 +620,8 @@ def test_ten_racks_fit_into_the_room_map() -> None:
         if prop["id"] == "custom.width"
     ]
     site = looks_of(room)["site\\rack"]["custom.width"]
-    assert site + 10 * rack <= 1920 * room["gridPos"]["w"] / 24 - 60
+    # The menu is 300 pixels wide, edges 45.
+    assert site + 10 * rack <= (1920 - 300) * room["gridPos"]["w"] / 24 - 45
 
 
 def test_the_watchdog_is_no_trouble() -> None:
@@ -766,6 +767,20 @@ def test_a_verdict_that_is_not_known_says_why() -> None:
     assert mappings["options"]["2"]["text"] == "no shares told"
 
 
+def test_an_alert_somebody_was_told_of_comes_first_and_leads_to_its_miner() -> None:
+    # Four hundred that were held back stood before the nineteen that were told.
+    [panel] = [
+        panel
+        for panel in panels(FOLDER / "dashboards/minefleet-alerts.json")
+        if panel["title"] == "What fires now?"
+    ]
+    assert panel["options"]["sortBy"][0] == {"displayName": "Told", "desc": True}
+    assert "/d/minefleet-miner?" in looks_of(panel)["miner"]["links"][0]["url"]
+    [whose] = [target["expr"] for target in panel["targets"] if target["refId"] == "Whose"]
+    # An account's name leads to no miner.
+    assert '"miner", "$1", "miner", "(?:MinefleetMiner[^ ]+ (.+)|.*)"' in whose
+
+
 def test_a_note_alarms_nobody() -> None:
     # Where all was well thirteen notes of differing firmware were orange on Fleet and Alerts.
     fleet = [
@@ -850,7 +865,8 @@ def test_what_is_not_known_is_no_zero() -> None:
             assert "vector(0)" not in asked.expression
     who = {asked.ref: asked.expression for asked in queries() if asked.panel == "Who needs me now, and why"}
     missing = r'up\{[^}]*, job=~"minefleet-\(miners\|fleet\)"\} == 0'
-    assert re.search(rf"count\({missing}\) \* 0 \+ 3", who["Severity"])
+    # Below six hundred miners that did not answer nobody saw that as many more were not known of.
+    assert re.search(rf"count\({missing}\) \* 0 \+ 4", who["Severity"])
     assert re.search(rf'count\({missing}\)\), "what", "no page from the exporter', who["What"])
     for ref in ("Severity", "What"):
         # Nor is all well.
