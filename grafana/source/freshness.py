@@ -140,9 +140,9 @@ def _now() -> list[Any]:
         ),
         figures(
             "How fresh is it?",
-            "The oldest page of any target; and how long ago the configuration in use was read.",
+            "The oldest page of any target that gives one; and how long ago the configuration in use was read.",
             (0, 4, 14, 4),
-            Figure("oldest page, ago", f"max(time() - timestamp(up{{{TARGETS}}}))", AGE, decimals=0),
+            Figure("oldest page, ago", f"max(time() - timestamp(up{{{TARGETS}}} == 1))", AGE, decimals=0),
             Figure(
                 "configuration read, ago",
                 f"time() - max(minefleet_config_last_reload_success_timestamp_seconds{{{E}}})",

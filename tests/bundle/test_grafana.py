@@ -858,6 +858,12 @@ def test_a_whole_site_that_is_down_is_an_alert() -> None:
     assert re.search(r'alert_active:bool\{[^}]*instance="", site=~"\$site"', asked.expression)
 
 
+def test_a_page_that_did_not_come_is_not_fresh() -> None:
+    # While the exporter was away its oldest page was of 14 seconds ago: that Prometheus had asked in vain then.
+    [asked] = [asked for asked in queries() if asked.legend == "oldest page, ago"]
+    assert re.fullmatch(r"max\(time\(\) - timestamp\(up\{[^}]*\} == 1\)\)", asked.expression)
+
+
 def test_what_is_not_known_is_no_zero() -> None:
     # While the exporter was away Fleet said that 0 miners hash, and no word of the exporter.
     for asked in queries():
