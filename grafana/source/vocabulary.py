@@ -509,8 +509,8 @@ def room_map(
             ]
         )
         # Ten racks fit in half a screen, beside Grafana's menu.
-        .override_by_field_type("number", [*mapped(words), Property("custom.width", 64)])
-        .override_by_name("site\\rack", [Property("displayName", "Site"), Property("custom.width", 120)])
+        .override_by_field_type("number", [*mapped(words), Property("custom.width", 68)])
+        .override_by_name("site\\rack", [Property("displayName", "Site"), Property("custom.width", 85)])
         .override_by_name(WORST_OF_SITE, unseen().look)
     )
 
