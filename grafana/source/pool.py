@@ -50,10 +50,13 @@ SETTLED = "instance_worker:vnish_owner_hashrate_hashes_per_second:1h{P} offset 3
 CREDITED = (
     f"(instance_worker:mining_pool_credited_per_hashed:ratio1h{{P}} and on (job, instance, worker) {SETTLED})"
 )
+# But for those whose miners do not hash for the account, or are rejected: nothing of that is the pool's doing.
+HELD = "instance_worker:mining_pool_credited_per_hashed:held1h{P}"
 ERROR = "instance_worker:mining_pool_credited_per_hashed:stderr1h{P}"
 # Two standard errors: one look in twenty is outside by chance.
 VERDICT = (
-    f"({CREDITED} < bool on (job, instance, worker) (1 - 2 * {ERROR}))"
+    f"({CREDITED} unless on (job, instance, worker) {HELD}) * 0 + 3"
+    f" or ({CREDITED} < bool on (job, instance, worker) (1 - 2 * {ERROR}))"
     f" * -1 + on (job, instance, worker) ({CREDITED} > bool on (job, instance, worker) (1 + 2 * {ERROR}))"
     # Luck is known by the number of shares.
     f" or {CREDITED} * 0 + 2"
@@ -141,22 +144,19 @@ def _accounts() -> list[Any]:
 
 
 def _credited() -> list[Any]:
+    counted = f" and on (job, instance, worker) {HELD} and on (job, instance, worker) {SETTLED})"
     shares = (
         "sum by (job, instance) (instance_worker:mining_pool_credited_hashes_per_second:1h{P}"
-        f" and on (job, instance, worker) instance_worker:vnish_owner_hashrate_hashes_per_second:1h{{P}} > 0"
-        f" and on (job, instance, worker) {SETTLED})"
-        " / sum by (job, instance) (instance_worker:vnish_owner_hashrate_hashes_per_second:1h{P} > 0"
-        " and on (job, instance, worker) instance_worker:mining_pool_credited_hashes_per_second:1h{P}"
-        f" and on (job, instance, worker) {SETTLED})"
+        + counted
+        + " / sum by (job, instance) (instance_worker:vnish_owner_hashrate_hashes_per_second:1h{P}"
+        + counted
     )
-    error = (
-        "2 / sqrt(sum by (job, instance) (instance_worker:vnish_shares_accepted:1h{P}"
-        f" and on (job, instance, worker) {SETTLED}) > 0)"
-    )
+    error = f"2 / sqrt(sum by (job, instance) (instance_worker:vnish_shares_accepted:1h{{P}}{counted} > 0)"
     return [
         graph(
             "Is the pool crediting what my miners hash?",
-            "Work credited in the last hour for each hash done, without the firmware's fee. Luck alone keeps it"
+            "Work credited in the last hour for each hash done, without the firmware's fee, and without miners that"
+            " mine for somebody else, are rejected or not seen. Luck alone keeps it"
             " between the dashed lines nineteen times of twenty; long below them the pool takes more than its fee.",
             (0, 6, 12, 10),
             SHARE,
@@ -174,7 +174,8 @@ def _credited() -> list[Any]:
         list_of(
             "Which worker is credited too little?",
             "Credited for each hash of the last hour, and how far luck alone may carry it: two standard errors,"
-            " from the number of its shares. A miner that does not tell its shares has none.",
+            " from the number of its shares; a miner may not tell them. Nor is the pool to blame where the miner's"
+            " own troubles explain it.",
             (12, 6, 12, 10),
             {
                 "worker": label("Worker", 190),
@@ -188,6 +189,7 @@ def _credited() -> list[Any]:
                             0: ("as expected", OK),
                             1: ("more", OFF),
                             2: ("no shares told", OFF),
+                            3: ("see its miner", WARN),
                         }
                     ),
                     width=125,

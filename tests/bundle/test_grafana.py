@@ -767,6 +767,19 @@ def test_a_verdict_that_is_not_known_says_why() -> None:
     assert mappings["options"]["2"]["text"] == "no shares told"
 
 
+def test_a_pool_is_not_blamed_for_a_miner_that_mines_for_somebody_else() -> None:
+    # One stolen of forty, and the account's line was at 95 %, far below what luck explains.
+    held = r"and on \(job, instance, worker\) instance_worker:mining_pool_credited_per_hashed:held1h"
+    asked = [asked for asked in queries() if asked.panel == "Is the pool crediting what my miners hash?"]
+    assert all(re.search(held, one.expression) for one in asked)
+    [verdict] = [
+        asked for asked in queries() if asked.panel.startswith("Which worker") and asked.ref == "Verdict"
+    ]
+    assert re.search(
+        r"unless on \(job, instance, worker\) \S+:held1h\{[^}]*\}\) \* 0 \+ 3 or ", verdict.expression
+    )
+
+
 def test_an_alert_somebody_was_told_of_comes_first_and_leads_to_its_miner() -> None:
     # Four hundred that were held back stood before the nineteen that were told.
     [panel] = [
