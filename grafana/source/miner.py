@@ -251,7 +251,7 @@ def _parts() -> list[Any]:
             RPM,
             query("vnish_fan_speed_rpm{F}", "fan {{fan}}"),
             decimals=0,
-            none="no fans",
+            none="it tells of no fans",
         ),
     ]
 
@@ -308,6 +308,7 @@ def _pools() -> list[Any]:
             ),
             decimals=1,
             at_least=0.05,
+            none="it tells of no shares",
             colours={"rejected": BAD, "late": WARN},
         ),
     ]
