@@ -169,8 +169,10 @@ def _credited() -> list[Any]:
             decimals=1,
             limits=("most by luck", "least by luck"),
             colours={"most by luck": OFF, "least by luck": WARN},
+            # Else half a percent fills the panel.
+            at_least=1.05,
             none="known an hour and a half after the start",
-        ),
+        ).axis_soft_min(0.9),
         list_of(
             "Which worker is credited too little?",
             "Credited for each hash of the last hour, and how far luck alone may carry it: two standard errors,"

@@ -750,6 +750,14 @@ def test_nothing_looks_large_for_want_of_something_larger() -> None:
         if panel["title"] == "When was it lost, and why?"
     ]
     assert lost["fieldConfig"]["defaults"]["custom"]["axisSoftMax"] == 1
+    # Half a percent of credit that was missing filled the panel from top to bottom.
+    [credit] = [
+        panel
+        for panel in panels(FOLDER / "dashboards/minefleet-pool.json")
+        if panel["title"] == "Is the pool crediting what my miners hash?"
+    ]
+    custom = credit["fieldConfig"]["defaults"]["custom"]
+    assert (custom["axisSoftMin"], custom["axisSoftMax"]) == (0.9, 1.05)
     [asked] = [asked for asked in queries() if asked.panel == "Whom does it spare?"]
     assert asked.expression.endswith(" > 0")
 
