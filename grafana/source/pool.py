@@ -53,11 +53,17 @@ CREDITED = (
 # But for those whose miners do not hash for the account, or are rejected: nothing of that is the pool's doing.
 HELD = "instance_worker:mining_pool_credited_per_hashed:held1h{P}"
 ERROR = "instance_worker:mining_pool_credited_per_hashed:stderr1h{P}"
+# What was hashed since the pool's figures is not credited yet.
+LATE = (
+    '((time() - max by (job, instance) (mining_pool_data_timestamp_seconds{P, kind="account"})) / 3600'
+    " or on (job, instance) mining_pool_up{P} * 0)"
+)
 # Two standard errors: one look in twenty is outside by chance.
+LUCK = f"(2 * {ERROR} + on (job, instance) group_left () {LATE})"
 VERDICT = (
     f"({CREDITED} unless on (job, instance, worker) {HELD}) * 0 + 3"
-    f" or ({CREDITED} < bool on (job, instance, worker) (1 - 2 * {ERROR}))"
-    f" * -1 + on (job, instance, worker) ({CREDITED} > bool on (job, instance, worker) (1 + 2 * {ERROR}))"
+    f" or ({CREDITED} < bool on (job, instance, worker) (1 - {LUCK}))"
+    f" * -1 + on (job, instance, worker) ({CREDITED} > bool on (job, instance, worker) (1 + {LUCK}))"
     # Luck is known by the number of shares.
     f" or {CREDITED} * 0 + 2"
 )
@@ -151,7 +157,10 @@ def _credited() -> list[Any]:
         + " / sum by (job, instance) (instance_worker:vnish_owner_hashrate_hashes_per_second:1h{P}"
         + counted
     )
-    error = f"2 / sqrt(sum by (job, instance) (instance_worker:vnish_shares_accepted:1h{{P}}{counted} > 0)"
+    error = (
+        f"2 / sqrt(sum by (job, instance) (instance_worker:vnish_shares_accepted:1h{{P}}{counted} > 0)"
+        f" + on (job, instance) {LATE}"
+    )
     return [
         graph(
             "Is the pool crediting what my miners hash?",
@@ -175,14 +184,14 @@ def _credited() -> list[Any]:
         ).axis_soft_min(0.9),
         list_of(
             "Which worker is credited too little?",
-            "Credited for each hash of the last hour, and how far luck alone may carry it: two standard errors,"
-            " from the number of its shares; a miner may not tell them. Nor is the pool to blame where the miner's"
+            "Credited for each hash of the last hour, and how far luck and the age of the pool's figures may carry"
+            " it: two standard errors, from the number of its shares, and what is not credited yet; a miner may not tell them. Nor is the pool to blame where the miner's"
             " own troubles explain it.",
             (12, 6, 12, 10),
             {
                 "worker": label("Worker", 190),
                 "Credited": Column(CREDITED, shown_as(SHARE, 1), title="Credited per hashed", width=120),
-                "Luck": Column(f"2 * {ERROR}", shown_as(SHARE, 1), title="Luck, ±", width=75),
+                "Luck": Column(LUCK, shown_as(SHARE, 1), title="Luck, ±", width=75),
                 "Verdict": Column(
                     VERDICT,
                     mapped(

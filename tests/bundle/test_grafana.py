@@ -775,6 +775,16 @@ def test_a_verdict_that_is_not_known_says_why() -> None:
     assert mappings["options"]["2"]["text"] == "no shares told"
 
 
+def test_a_pool_is_not_blamed_for_what_it_cannot_have_credited_yet() -> None:
+    # Its figures were 52 seconds old: 1.4 % of the hour was missing of every worker, and thirty were "too little".
+    late = r"time\(\) - max by \(job, instance\) \(mining_pool_data_timestamp_seconds\{[^}]*\}\)\) / 3600"
+    for asked in queries():
+        if asked.dashboard == "minefleet-pool" and (
+            asked.ref in ("Luck", "Verdict") or "by luck" in asked.legend
+        ):
+            assert re.search(late, asked.expression)
+
+
 def test_a_pool_is_not_blamed_for_a_miner_that_mines_for_somebody_else() -> None:
     # One stolen of forty, and the account's line was at 95 %, far below what luck explains.
     held = r"and on \(job, instance, worker\) instance_worker:mining_pool_credited_per_hashed:held1h"
