@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import re
 import shutil
 import subprocess
@@ -28,7 +29,7 @@ from exporter.simulator.simulation import Simulation, mixed_fleet
 from exporter.simulator.stack import Stack, free_port
 from tests.bundle.dashboards import FILES, Asked, annotations, panels, queries, sent, variables
 from tests.conftest import ROOT
-from tests.e2e.programs import all_each_second, running, serving
+from tests.e2e.programs import all_each_second, eventually, running, serving
 from tests.grafana.tables import check, needs_grafana, tables
 
 # The tests share a fleet and go on from one another, in this order.
@@ -60,7 +61,7 @@ WORDS = {
     "overheating": "chips (dangerously )?hot",
     "hashrate_drop": "hashes too little",
     "power_spike": "draws too much power",
-    "reboot_loop": "not mining yet: .*",
+    "reboot_loop": "not mining yet: .*|reboots again and again",
     "paused": "not mining: stopped",
     "failure": "not mining: failure",
     "process_dead": "answers, but does not hash",
@@ -75,7 +76,8 @@ SHOWS: Mapping[str, Callable[[SimMiner, int], bool]] = {
     "reboot_loop": lambda miner, _: miner.state != "mining",
     "shares_rejected": lambda miner, before: miner.pools[0].rejected - before > 5,
 }
-FAULT_PARAMETERS = {"reboot_loop": {"seconds": 5.0}}
+# Out of step with the scrapes, which else would see the same moment of each boot.
+FAULT_PARAMETERS = {"reboot_loop": {"seconds": 7.0}}
 # Rises above what the miner drew a minute ago.
 NEEDS_A_MINUTE = "power_spike"
 
@@ -255,6 +257,12 @@ async def victoria(stack: Stack, directory: Path) -> AsyncIterator[str]:
         yield url
 
 
+async def healthy(session: aiohttp.ClientSession, url: str) -> bool:
+    """Whether a VictoriaMetrics answers."""
+    async with session.get(f"{url}/health") as response:
+        return response.ok
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def fleet(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fleet]:
     directory = tmp_path_factory.mktemp("dashboards")
@@ -286,6 +294,7 @@ async def fleet(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fleet
         if shutil.which("victoria-metrics") and shutil.which("vmalert"):
             url = await opened.enter_async_context(victoria(stack, directory))
             stores["victoriametrics"] = Store("victoriametrics", url, session)
+            await eventually(functools.partial(healthy, session, url))
         yield Fleet(simulation, stores)
 
 
