@@ -61,7 +61,9 @@ WORDS = {
     "overheating": "chips (dangerously )?hot",
     "hashrate_drop": "hashes too little",
     "power_spike": "draws too much power",
-    "reboot_loop": "not mining yet: .*|reboots again and again",
+    # At some moments of a boot it tells no hashrate, and some versions of VictoriaMetrics hold for minutes what a rule
+    # has recorded once.
+    "reboot_loop": "not mining yet: .*|reboots again and again|answers, but does not hash",
     "paused": "not mining: stopped",
     "failure": "not mining: failure",
     "process_dead": "answers, but does not hash",
