@@ -123,11 +123,8 @@ class Node:
 
     def niceness(self, service: str) -> int:
         """What gives a process its share: each step is a factor of 1.25, and the largest share is no step."""
-        largest, own = (
-            max(one.get("cpu_shares", CPU_SHARES) for one in some)
-            for some in (SERVICES.values(), [SERVICES[service]])
-        )
-        return round(math.log(largest / own, 1.25))
+        shares = {name: one.get("cpu_shares", CPU_SHARES) for name, one in SERVICES.items()}
+        return round(math.log(max(shares.values()) / shares[service], 1.25))
 
     async def start(self, service: str) -> None:
         """Start it; its log is appended to."""

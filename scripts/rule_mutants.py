@@ -409,9 +409,8 @@ class Suite:
             )
             alerts = [one for one in case.get("alert_rule_test", []) if one["alertname"] in told]
             expressions = [
-                (one, names & touched)
+                (one, _names(one["expr"], by_alert=True) & touched)
                 for one in case.get("promql_expr_test", [])
-                for names in [_names(one["expr"], by_alert=True)]
             ]
             # What looks at the rule itself needs nothing computed that reads it, and catches most.
             for some_alerts, some_expressions in (

@@ -16,7 +16,7 @@ from exporter.fleet import Fleet, Target
 from exporter.market.market import Market
 from exporter.pools.metrics import figures_dated, usd_per_hash
 from exporter.units import DAY
-from exporter.vnish.verdict import Condition, Glance, Limits, Verdict, judge, unknown, unreachable
+from exporter.vnish.verdict import Condition, Glance, Limits, Verdict, judge, stolen, unknown, unreachable
 
 _PATIENCE_SECONDS = 1.5
 _background: set[asyncio.Task[Any]] = set()
@@ -179,7 +179,7 @@ def _miner(target: Target, prices: Prices, oldest: float) -> MinerRow:
     account = target.payer.account(glance.mined_at) if target.payer else None
     price = prices.of(glance.algorithm, account)
     # What is hashed for somebody else earns its owner nothing, whatever it is worth.
-    if price and target.audit and glance.mined and not target.audit.matches(glance.mined):
+    if price and stolen(glance, target.audit):
         price = 0.0
     return MinerRow(
         target.instance,

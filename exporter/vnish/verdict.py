@@ -233,6 +233,11 @@ def unknown(why: str) -> Verdict:
     return Verdict(Condition.UNKNOWN, (Fault(Kind.SILENT, why),))
 
 
+def stolen(glance: Glance, audit: PoolAudit | None) -> bool:
+    """Whether the pool it mines to, else the first in its list, is known to be somebody else's."""
+    return bool(audit and glance.mined and not audit.matches(glance.mined))
+
+
 def judge(glance: Glance, limits: Limits, audit: PoolAudit | None = None) -> Verdict:
     """The verdict of a miner that answered; *audit* knows which pools are its owner's."""
     hashes = glance.hashing

@@ -51,7 +51,6 @@ SEVERE = (
     )
     + f" or {FIRING} * 0"
 )
-
 GROUPS = 'rule_group=~".*minefleet.*"'
 BY = ("alertname", "severity", "job", "instance", "board", "fan")
 # Only a miner's name leads to a miner.

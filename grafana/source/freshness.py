@@ -62,16 +62,10 @@ def _dropped() -> str:
     for kind, (label_of_it, reasons) in words.items():
         for whose, series in (("miner", "vnish"), ("account", "mining_pool")):
             added = f"increase({series}_{kind}_values_total{{{TARGETS}}}[1h]) > 0"
-            for name, value, of in (
-                (whose, "$1", "instance"),
-                ("figure", "$1", label_of_it),
-            ):
-                added = f'label_replace({added}, "{name}", "{value}", "{of}", "(.+)")'
+            for name, of in ((whose, "instance"), ("figure", label_of_it)):
+                added = f'label_replace({added}, "{name}", "$1", "{of}", "(.+)")'
             made.append(f'label_replace({added}, "why", "{reasons[whose]}", "", "")')
     return " or ".join(made)
-
-
-DROPPED = _dropped()
 
 
 def dashboard() -> Any:
@@ -236,8 +230,9 @@ def _probes() -> list[Any]:
                 "miner": linking("Miner", MINER, "miner", 180),
                 "account": linking("Pool account", POOL, "account", 140),
                 "figure": label("Figure", 330),
-                "Dropped": Column(DROPPED, shown_as(COUNT, 0), title="Dropped in an hour", width=110),
-                "Why": Column(DROPPED, also=("why",), hidden=True),
+                "Dropped": Column(
+                    _dropped(), shown_as(COUNT, 0), title="Dropped in an hour", width=110, also=("why",)
+                ),
                 "why": label("Why, and what to do"),
             },
             by=("job", "miner", "account", "figure"),

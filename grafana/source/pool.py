@@ -185,8 +185,8 @@ def _credited() -> list[Any]:
         list_of(
             "Which worker is credited too little?",
             "Credited for each hash of the last hour, and how far luck and the age of the pool's figures may carry"
-            " it: two standard errors, from the number of its shares, and what is not credited yet; a miner may not tell them. Nor is the pool to blame where the miner's"
-            " own troubles explain it.",
+            " it: two standard errors, from the number of its shares, and what is not credited yet; a miner may not"
+            " tell them. Nor is the pool to blame where the miner's own troubles explain it.",
             (12, 6, 12, 10),
             {
                 "worker": label("Worker", 190),

@@ -863,7 +863,7 @@ def test_what_cannot_be_true_is_named() -> None:
     assert list(looks) == ["miner", "account", "figure", "Dropped", "why"]
     assert "/d/minefleet-miner?" in looks["miner"]["links"][0]["url"]
     assert "/d/minefleet-pool?" in looks["account"]["links"][0]["url"]
-    [asked] = [target["expr"] for target in panel["targets"] if target["refId"] == "Why"]
+    [asked] = [target["expr"] for target in panel["targets"]]
     kinds = {"implausible": "metric", "unexpected": "field"}
     for series in ("vnish", "mining_pool"):
         for kind, named in kinds.items():
